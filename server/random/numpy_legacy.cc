@@ -1,0 +1,21 @@
+#include "server/random/numpy_legacy.h"
+
+#include <cstring>
+
+namespace dropoutd {
+
+double NumpyLegacyStream::Next() {
+  const std::uint32_t a = engine_() >> 5;
+  const std::uint32_t b = engine_() >> 6;
+  return (a * 67108864.0 + b) / 9007199254740992.0;
+}
+
+void NumpyLegacyStream::KeepBits(double p, std::size_t count, std::uint8_t* bits) {
+  std::memset(bits, 0, (count + 7) / 8);
+  for (std::size_t i = 0; i < count; ++i) {
+    const unsigned kept = Next() > p ? 1 : 0;
+    bits[i / 8] = static_cast<std::uint8_t>(bits[i / 8] | kept << (i % 8));
+  }
+}
+
+}  // namespace dropoutd
