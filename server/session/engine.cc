@@ -1,0 +1,116 @@
+#include "server/session/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "server/base/error.h"
+#include "server/base/status_macros.h"
+#include "server/session/random_id.h"
+
+namespace dropoutd {
+namespace {
+
+constexpr std::size_t kMaxSessionIdBytes = 128;
+
+bool IsIdCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == '-';
+}
+
+absl::Status CheckSessionId(const std::string& id) {
+  if (id.size() > kMaxSessionIdBytes || !std::all_of(id.begin(), id.end(), IsIdCharacter)) {
+    return MakeError(Reason::kInvalidSession,
+                     absl::StrCat("session_id: must be 1 to ", kMaxSessionIdBytes,
+                                  " characters of [A-Za-z0-9._-]"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Engine::Engine(const Limits& limits, const Clock& clock)
+    : limits_(limits),
+      clock_(clock),
+      cache_(limits.mask_cache_bytes),
+      budget_(cache_, limits.max_steps_per_layer, limits.max_steps),
+      registry_(limits.max_sessions, clock),
+      sweeper_(registry_) {}
+
+absl::Status Engine::CheckSpec(const SessionSpec& spec) const {
+  DROPOUTD_RETURN_IF_ERROR(CheckSessionId(spec.session_id));
+  if (spec.ttl.has_value() && (*spec.ttl <= Nanoseconds(0) || *spec.ttl > limits_.max_ttl)) {
+    return MakeError(Reason::kInvalidSession,
+                     absl::StrCat("ttl: ", absl::FormatDuration(absl::FromChrono(*spec.ttl)),
+                                  ", must be above 0 and at most ",
+                                  absl::FormatDuration(absl::FromChrono(limits_.max_ttl))));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<SessionView> Engine::CreateSession(SessionSpec spec) {
+  DROPOUTD_RETURN_IF_ERROR(CheckSpec(spec));
+  if (spec.session_id.empty()) spec.session_id = RandomId();
+  DROPOUTD_ASSIGN_OR_RETURN(std::shared_ptr<Session> made,
+                            Session::Make(spec, limits_.default_ttl,
+                                          limits_.max_layers_per_session, budget_, clock_));
+  DROPOUTD_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
+                            registry_.Add(std::move(made), spec));
+  return session->View();
+}
+
+absl::StatusOr<SessionView> Engine::GetSession(std::string_view session_id) {
+  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
+  return session->View();
+}
+
+SessionPage Engine::ListSessions(std::string_view after, std::size_t count) {
+  // One more than asked for, to know whether a page follows.
+  const auto sessions = registry_.List(after, count + 1);
+  SessionPage page;
+  for (const auto& session : sessions) {
+    if (page.sessions.size() == count) {
+      page.next = page.sessions.back().session_id;
+      break;
+    }
+    page.sessions.push_back(session->View());
+  }
+  return page;
+}
+
+absl::Status Engine::DeleteSession(std::string_view session_id) {
+  return registry_.Remove(session_id);
+}
+
+absl::StatusOr<LayerView> Engine::CreateLayer(std::string_view session_id,
+                                              const LayerConfig& config) {
+  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
+  return session->CreateLayer(config);
+}
+
+absl::StatusOr<LayerView> Engine::UpdateLayer(std::string_view session_id,
+                                              const LayerConfig& config) {
+  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
+  return session->UpdateLayer(config);
+}
+
+absl::Status Engine::DeleteLayer(std::string_view session_id, std::string_view layer_id) {
+  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
+  return session->DeleteLayer(layer_id);
+}
+
+absl::StatusOr<std::vector<std::string>> Engine::SetMode(
+    std::string_view session_id, Mode mode, const std::vector<std::string>& layer_ids) {
+  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
+  return session->SetMode(mode, layer_ids);
+}
+
+absl::StatusOr<std::uint64_t> Engine::ReleaseSteps(std::string_view session_id,
+                                                   std::string_view layer_id,
+                                                   std::uint64_t through_step) {
+  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
+  return session->ReleaseSteps(layer_id, through_step);
+}
+
+}  // namespace dropoutd

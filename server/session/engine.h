@@ -1,0 +1,105 @@
+// Everything that a client can ask of sessions, without the wire.
+#ifndef DROPOUTD_SERVER_SESSION_ENGINE_H_
+#define DROPOUTD_SERVER_SESSION_ENGINE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/dropout/data_type.h"
+#include "server/dropout/packed_bits.h"
+#include "server/dropout/plan.h"
+#include "server/session/clock.h"
+#include "server/session/limits.h"
+#include "server/session/mask_cache.h"
+#include "server/session/session_registry.h"
+#include "server/session/step_book.h"
+#include "server/session/sweeper.h"
+
+namespace dropoutd {
+
+// A tensor in the caller's memory: row-major, any alignment.
+struct TensorRef {
+  DataType dtype = DataType::kFloat32;
+  Shape shape;
+  const void* data = nullptr;
+};
+
+// Which step of which layer a call is about.
+struct StepRef {
+  std::string_view session_id;
+  std::string_view layer_id;
+  std::optional<std::uint64_t> step;
+  std::int64_t sample_offset = 0;
+};
+
+// A mask; Mask in the proto.
+struct MaskView {
+  Shape shape;
+  double scale = 1.0;
+  std::shared_ptr<const PackedBits> bits;
+};
+
+struct ForwardOutcome {
+  Mode mode = Mode::kTrain;
+  double p = 0.0;
+  std::optional<MaskView> mask;  // If it was asked for.
+};
+
+struct SessionPage {
+  std::vector<SessionView> sessions;
+  std::string next;  // `after` for the next page; empty on the last.
+};
+
+// Thread-safe; no lock is held while a tensor is processed. Every call that names a
+// session renews it. Errors are those of the proto; a call that fails changes nothing.
+class Engine {
+ public:
+  explicit Engine(const Limits& limits, const Clock& clock = Clock::System());
+
+  const Limits& limits() const { return limits_; }
+  const MaskCache& mask_cache() const { return cache_; }
+
+  absl::StatusOr<SessionView> CreateSession(SessionSpec spec);
+  absl::StatusOr<SessionView> GetSession(std::string_view session_id);
+  SessionPage ListSessions(std::string_view after, std::size_t count);
+  absl::Status DeleteSession(std::string_view session_id);
+
+  absl::StatusOr<LayerView> CreateLayer(std::string_view session_id, const LayerConfig& config);
+  absl::StatusOr<LayerView> UpdateLayer(std::string_view session_id, const LayerConfig& config);
+  absl::Status DeleteLayer(std::string_view session_id, std::string_view layer_id);
+  absl::StatusOr<std::vector<std::string>> SetMode(std::string_view session_id, Mode mode,
+                                                   const std::vector<std::string>& layer_ids);
+
+  // `output` has the input's size; it may be the input's own place.
+  absl::StatusOr<ForwardOutcome> Forward(const StepRef& at, const TensorRef& input, void* output,
+                                         bool return_mask);
+  absl::Status Backward(const StepRef& at, const TensorRef& output_gradient, void* input_gradient,
+                        bool release);
+  absl::StatusOr<MaskView> GetMask(const StepRef& at, const std::optional<Shape>& shape);
+  absl::StatusOr<std::uint64_t> ReleaseSteps(std::string_view session_id, std::string_view layer_id,
+                                             std::uint64_t through_step);
+
+  // Removes sessions that have expired, as a thread of the engine's does by itself every
+  // second; returns how many.
+  std::size_t RemoveExpired() { return registry_.RemoveExpired(); }
+
+ private:
+  absl::Status CheckSpec(const SessionSpec& spec) const;
+
+  const Limits limits_;
+  const Clock& clock_;
+  MaskCache cache_;
+  StepBudget budget_;
+  SessionRegistry registry_;
+  Sweeper sweeper_;
+};
+
+}  // namespace dropoutd
+
+#endif  // DROPOUTD_SERVER_SESSION_ENGINE_H_

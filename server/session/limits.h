@@ -1,0 +1,25 @@
+// Limits on what sessions may hold.
+#ifndef DROPOUTD_SERVER_SESSION_LIMITS_H_
+#define DROPOUTD_SERVER_SESSION_LIMITS_H_
+
+#include <chrono>
+#include <cstddef>
+
+#include "server/session/clock.h"
+
+namespace dropoutd {
+
+struct Limits {
+  std::size_t max_sessions = 250'000;
+  std::size_t max_layers_per_session = 1'024;
+  std::size_t max_steps_per_layer = 65'536;  // Step records of one layer.
+  std::size_t max_steps = 4'000'000;         // Step records in all.
+  std::size_t mask_cache_bytes = std::size_t{256} << 20;
+  std::size_t max_mask_bytes = std::size_t{64} << 20;  // Of one mask that GetMask makes.
+  Nanoseconds default_ttl = std::chrono::hours(1);
+  Nanoseconds max_ttl = std::chrono::hours(24 * 30);
+};
+
+}  // namespace dropoutd
+
+#endif  // DROPOUTD_SERVER_SESSION_LIMITS_H_

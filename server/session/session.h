@@ -1,0 +1,177 @@
+// A session: a seed, layers, and the steps that ran through them.
+#ifndef DROPOUTD_SERVER_SESSION_SESSION_H_
+#define DROPOUTD_SERVER_SESSION_SESSION_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/dropout/layer_config.h"
+#include "server/random/numpy_legacy.h"
+#include "server/session/clock.h"
+#include "server/session/step_book.h"
+
+namespace dropoutd {
+
+// What a session is made from.
+struct SessionSpec {
+  std::string session_id;             // Empty: the server picks one.
+  std::optional<std::uint64_t> seed;  // Nothing: the server draws one.
+  std::vector<LayerConfig> layers;
+  Mode mode = Mode::kTrain;
+  std::optional<Nanoseconds> ttl;  // Nothing: the server's default.
+};
+
+// A layer at one moment.
+struct LayerView {
+  std::shared_ptr<const LayerConfig> config;
+  Mode mode = Mode::kTrain;
+  std::uint64_t revision = 0;
+};
+
+// A session at one moment.
+struct SessionView {
+  std::string session_id;
+  std::uint64_t seed = 0;
+  Mode mode = Mode::kTrain;
+  std::vector<LayerView> layers;  // Sorted by layer_id.
+  Nanoseconds ttl{0};
+  WallTime create_time;
+  WallTime expire_time;
+};
+
+// A layer and what has happened to it. Guarded by its session's lock, but for `config`,
+// whose target never changes.
+struct LayerState {
+  explicit LayerState(StepBudget& budget) : steps(budget) {}
+
+  std::shared_ptr<const LayerConfig> created;  // As CreateLayer had it, to know a retry.
+  std::shared_ptr<const LayerConfig> config;
+  Mode mode = Mode::kTrain;
+  std::uint64_t revision = 1;
+  bool deleted = false;
+  StepBook steps;
+};
+
+// What a call needs to know of a layer, copied under the lock.
+struct LayerSnapshot {
+  std::shared_ptr<LayerState> state;  // To commit to.
+  std::shared_ptr<const LayerConfig> config;
+  Mode mode = Mode::kTrain;
+  std::optional<StepRecord> record;  // Of the step that was asked for.
+};
+
+// The numpy.random stream of a session. Whoever draws holds its lock, because the order
+// of the draws is what the stream is about.
+struct SharedNumpyStream {
+  explicit SharedNumpyStream(std::uint64_t seed) : stream(seed) {}
+
+  std::mutex mutex;
+  NumpyLegacyStream stream;
+};
+
+// Thread-safe. Its lock is held for look-ups and small changes, never while a tensor is
+// processed.
+class Session {
+ public:
+  // Validates the spec's layers. INVALID_LAYER, LAYER_EXISTS, QUOTA_LAYERS.
+  static absl::StatusOr<std::shared_ptr<Session>> Make(const SessionSpec& spec,
+                                                       Nanoseconds default_ttl,
+                                                       std::size_t max_layers, StepBudget& budget,
+                                                       const Clock& clock);
+  ~Session();
+
+  const std::string& session_id() const { return session_id_; }
+  std::uint64_t seed() const { return seed_; }
+
+  // Whether the session was made from such a spec: then a second CreateSession is a retry.
+  bool MadeFrom(const SessionSpec& spec) const;
+
+  void Renew(SteadyTime now) { expire_time_ = now + ttl_; }
+  SteadyTime expire_time() const { return expire_time_; }
+
+  SessionView View() const;
+
+  // The layers. Errors: INVALID_LAYER, LAYER_EXISTS, LAYER_NOT_FOUND, QUOTA_LAYERS.
+  absl::StatusOr<LayerView> CreateLayer(const LayerConfig& config);
+  absl::StatusOr<LayerView> UpdateLayer(const LayerConfig& config);
+  absl::Status DeleteLayer(std::string_view layer_id);
+
+  // Sets the mode of the named layers, or of all and of later ones; returns their ids,
+  // sorted. LAYER_NOT_FOUND changes nothing.
+  absl::StatusOr<std::vector<std::string>> SetMode(Mode mode,
+                                                   const std::vector<std::string>& layer_ids);
+
+  // LAYER_NOT_FOUND.
+  absl::StatusOr<LayerSnapshot> Snapshot(std::string_view layer_id,
+                                         const std::optional<StepKey>& key) const;
+
+  // What Commit does to a record that is there already.
+  enum class IfPresent { kReplace, kKeep };
+
+  // Room for a record at `key`: LAYER_NOT_FOUND if the layer is gone by now, QUOTA_STEPS.
+  absl::Status MakeRoom(LayerState& layer, const StepKey& key);
+
+  // Writes the step's record, and puts its mask (null: none) into the cache. Errors as
+  // MakeRoom's.
+  absl::Status Commit(LayerState& layer, const StepKey& key, StepRecord record,
+                      std::shared_ptr<const PackedBits> cached, IfPresent if_present);
+
+  // Puts a mask that was made again back into the cache, if its step is still there.
+  void Recache(LayerState& layer, const StepKey& key, MaskId mask_id,
+               std::shared_ptr<const PackedBits> bits);
+
+  void ReleaseStep(LayerState& layer, const StepKey& key);
+
+  // Empty layer_id: all layers. Returns how many records were forgotten. LAYER_NOT_FOUND.
+  absl::StatusOr<std::uint64_t> ReleaseSteps(std::string_view layer_id, std::uint64_t through_step);
+
+  SharedNumpyStream& numpy_stream();
+
+ private:
+  using Layers = std::map<std::string, std::shared_ptr<LayerState>, std::less<>>;
+
+  Session(const SessionSpec& spec, Nanoseconds default_ttl, std::size_t max_layers,
+          StepBudget& budget, const Clock& clock);
+
+  // The lock is held.
+  absl::Status CheckLayer(const LayerConfig& config) const;
+  absl::StatusOr<LayerState*> FindLayer(std::string_view layer_id) const;
+  absl::Status MakeRoomLocked(LayerState& layer, const StepKey& key);
+  static LayerView ViewOf(const LayerState& layer);
+  static void Remove(LayerState& layer);
+
+  const std::string session_id_;
+  const std::uint64_t seed_;
+  const Nanoseconds ttl_;
+  const std::size_t max_layers_;
+  StepBudget& budget_;
+  const Clock& clock_;
+  const WallTime create_time_;
+  std::atomic<SteadyTime> expire_time_;
+
+  // As CreateSession had it, to know a retry.
+  const bool seed_given_;
+  const std::optional<Nanoseconds> ttl_given_;
+  const Mode created_mode_;
+  std::vector<std::shared_ptr<const LayerConfig>> created_layers_;
+
+  mutable std::mutex mutex_;
+  Mode mode_;
+  Layers layers_;
+  std::unique_ptr<SharedNumpyStream> numpy_stream_;
+};
+
+}  // namespace dropoutd
+
+#endif  // DROPOUTD_SERVER_SESSION_SESSION_H_

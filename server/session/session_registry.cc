@@ -1,0 +1,97 @@
+#include "server/session/session_registry.h"
+
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+#include "server/base/quote.h"
+
+namespace dropoutd {
+namespace {
+
+absl::Status SessionNotFound(std::string_view session_id) {
+  return MakeError(Reason::kSessionNotFound,
+                   absl::StrCat("session_id: no session ", Quote(session_id)));
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Add(std::shared_ptr<Session> session,
+                                                              const SessionSpec& spec) {
+  std::shared_ptr<Session> expired;  // Outlives the lock: a large session takes time to go.
+  const std::unique_lock lock(mutex_);
+  const auto found = sessions_.find(session->session_id());
+  if (found != sessions_.end()) {
+    if (!IsExpired(*found->second)) {
+      if (!found->second->MadeFrom(spec)) {
+        return MakeError(Reason::kSessionExists,
+                         absl::StrCat("session_id: ", Quote(session->session_id()),
+                                      " is taken by another session"));
+      }
+      found->second->Renew(clock_.Now());
+      return found->second;
+    }
+    expired = std::move(found->second);
+    sessions_.erase(found);
+  }
+  if (sessions_.size() >= max_sessions_) {
+    return MakeError(Reason::kQuotaSessions, absl::StrCat("the server holds ", max_sessions_,
+                                                          " sessions, the most allowed"));
+  }
+  queue_.push({session->expire_time(), session});
+  sessions_.emplace(session->session_id(), session);
+  return session;
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Find(std::string_view session_id) const {
+  // Renewed under the lock, so that RemoveExpired never takes a session that was found.
+  const std::shared_lock lock(mutex_);
+  const auto found = sessions_.find(session_id);
+  if (found == sessions_.end() || IsExpired(*found->second)) return SessionNotFound(session_id);
+  found->second->Renew(clock_.Now());
+  return found->second;
+}
+
+absl::Status SessionRegistry::Remove(std::string_view session_id) {
+  std::shared_ptr<Session> removed;
+  const std::unique_lock lock(mutex_);
+  const auto found = sessions_.find(session_id);
+  if (found == sessions_.end()) return SessionNotFound(session_id);
+  const bool expired = IsExpired(*found->second);
+  removed = std::move(found->second);
+  sessions_.erase(found);
+  return expired ? SessionNotFound(session_id) : absl::OkStatus();
+}
+
+std::vector<std::shared_ptr<Session>> SessionRegistry::List(std::string_view after,
+                                                            std::size_t count) const {
+  std::vector<std::shared_ptr<Session>> page;
+  const std::shared_lock lock(mutex_);
+  for (auto at = sessions_.upper_bound(after); at != sessions_.end() && page.size() < count; ++at) {
+    if (!IsExpired(*at->second)) page.push_back(at->second);
+  }
+  return page;
+}
+
+std::size_t SessionRegistry::RemoveExpired() {
+  std::vector<std::shared_ptr<Session>> expired;
+  const std::unique_lock lock(mutex_);
+  const SteadyTime now = clock_.Now();
+  while (!queue_.empty() && queue_.top().time <= now) {
+    const std::shared_ptr<Session> session = queue_.top().session.lock();
+    queue_.pop();
+    if (session == nullptr) continue;
+    const auto found = sessions_.find(session->session_id());
+    if (found == sessions_.end() || found->second != session) continue;
+    if (session->expire_time() > now) {
+      queue_.push({session->expire_time(), session});
+    } else {
+      expired.push_back(std::move(found->second));
+      sessions_.erase(found);
+    }
+  }
+  return expired.size();
+}
+
+}  // namespace dropoutd

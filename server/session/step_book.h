@@ -1,0 +1,89 @@
+// The steps of one layer: what each Forward did, so that Backward can do the same.
+#ifndef DROPOUTD_SERVER_SESSION_STEP_BOOK_H_
+#define DROPOUTD_SERVER_SESSION_STEP_BOOK_H_
+
+#include <atomic>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "server/dropout/layer_config.h"
+#include "server/dropout/packed_bits.h"
+#include "server/dropout/shape.h"
+#include "server/session/mask_cache.h"
+
+namespace dropoutd {
+
+struct StepKey {
+  std::uint64_t step = 0;
+  std::int64_t sample_offset = 0;
+
+  friend auto operator<=>(const StepKey&, const StepKey&) = default;
+};
+
+// What was in force at a step's Forward. Together with the session's seed it gives the
+// mask of a counter-based generator again.
+struct StepRecord {
+  std::shared_ptr<const LayerConfig> config;
+  Mode mode = Mode::kTrain;
+  double p = 0.0;
+  Shape shape;
+  MaskId mask_id = 0;                        // In the mask cache, if it is still there.
+  std::shared_ptr<const PackedBits> pinned;  // Of a sequential generator: never evicted.
+};
+
+// What all books of a server share. Thread-safe.
+struct StepBudget {
+  StepBudget(MaskCache& cache_in, std::size_t max_per_layer_in, std::size_t max_total_in)
+      : cache(cache_in), max_per_layer(max_per_layer_in), max_total(max_total_in) {}
+
+  MaskCache& cache;
+  const std::size_t max_per_layer;
+  const std::size_t max_total;
+  std::atomic<std::size_t> total{0};
+};
+
+// Not thread-safe: the session's lock guards it. Owns its records, their masks in the
+// cache and their reservations there.
+class StepBook {
+ public:
+  explicit StepBook(StepBudget& budget) : budget_(budget) {}
+  ~StepBook() { Clear(); }
+  StepBook(const StepBook&) = delete;
+  StepBook& operator=(const StepBook&) = delete;
+
+  // Null if there is none. Valid until the book changes.
+  const StepRecord* Find(const StepKey& key) const;
+
+  // Makes room for a record at `key`: forgets the lowest step that can be made again, if
+  // a limit is reached. QUOTA_STEPS if every step is of a sequential generator.
+  absl::Status MakeRoom(const StepKey& key);
+
+  // Replaces the record at `key`. A pinned mask's bytes must have been reserved.
+  void Put(const StepKey& key, StepRecord record);
+
+  // Whether there was one.
+  bool Release(const StepKey& key);
+
+  // Forgets every step up to and including `step`; returns how many records.
+  std::uint64_t ReleaseThrough(std::uint64_t step);
+
+  void Clear();
+
+ private:
+  using Records = std::map<StepKey, StepRecord>;
+
+  void ForgetMask(const StepRecord& record);
+  Records::iterator Remove(Records::iterator at);
+
+  StepBudget& budget_;
+  Records records_;
+};
+
+}  // namespace dropoutd
+
+#endif  // DROPOUTD_SERVER_SESSION_STEP_BOOK_H_
