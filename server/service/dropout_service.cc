@@ -1,0 +1,209 @@
+#include "server/service/dropout_service.h"
+
+#include <google/protobuf/empty.pb.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/kernels/simd_target.h"
+#include "server/service/convert.h"
+#include "server/service/unary.h"
+
+namespace dropoutd {
+namespace {
+
+namespace v1 = dropout::v1;
+using google::protobuf::Empty;
+
+constexpr std::array kUnsupportedRpcs = {"SetParameters", "GetParameters", "CreateSharedMemory",
+                                         "DeleteSharedMemory", "Exchange"};
+
+absl::Status Unsupported(const char* rpc) {
+  return MakeError(Reason::kRpcUnsupported,
+                   absl::StrCat(rpc, " is not built; GetServerInfo lists what is"));
+}
+
+// Page tokens are a prefix and the last id of the page before, so that a token from
+// anywhere else is noticed.
+constexpr absl::string_view kPagePrefix = "after:";
+constexpr int kDefaultPageSize = 50;
+constexpr int kMaxPageSize = 1000;
+
+absl::StatusOr<std::string> ParsePageToken(const std::string& token) {
+  if (token.empty()) return token;
+  if (!absl::StartsWith(token, kPagePrefix) || token.size() == kPagePrefix.size()) {
+    return MakeError(Reason::kInvalidRequest,
+                     "page_token: must be the next_page_token of an answer before");
+  }
+  return token.substr(kPagePrefix.size());
+}
+
+// Puts a view or an error into the answer.
+template <typename View, typename Message>
+absl::Status Fill(const absl::StatusOr<View>& view, Message& message) {
+  DROPOUTD_RETURN_IF_ERROR(view.status());
+  message = ToProto(*view);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+DropoutService::DropoutService(Engine& engine, CallGate& gate, ServerFacts facts)
+    : engine_(engine), gate_(gate), facts_(std::move(facts)) {}
+
+DropoutService::Reactor* DropoutService::CreateSession(Context* context, const Bytes* request,
+                                                       Bytes* response) {
+  return RunUnary<v1::CreateSessionRequest, v1::Session>(
+      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+        DROPOUTD_ASSIGN_OR_RETURN(SessionSpec spec, FromProto(in));
+        return Fill(engine_.CreateSession(std::move(spec)), out);
+      });
+}
+
+DropoutService::Reactor* DropoutService::GetSession(Context* context, const Bytes* request,
+                                                    Bytes* response) {
+  return RunUnary<v1::GetSessionRequest, v1::Session>(
+      gate_, *context, *request, *response,
+      [&](const auto& in, auto& out) { return Fill(engine_.GetSession(in.session_id()), out); });
+}
+
+DropoutService::Reactor* DropoutService::ListSessions(Context* context, const Bytes* request,
+                                                      Bytes* response) {
+  return RunUnary<v1::ListSessionsRequest, v1::ListSessionsResponse>(
+      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+        if (in.page_size() < 0) {
+          return MakeError(Reason::kInvalidRequest,
+                           absl::StrCat("page_size: ", in.page_size(), ", must be 0 or more"));
+        }
+        DROPOUTD_ASSIGN_OR_RETURN(const std::string after, ParsePageToken(in.page_token()));
+        const int size = in.page_size() == 0 ? kDefaultPageSize
+                                             : std::min(in.page_size(), kMaxPageSize);
+        const SessionPage page = engine_.ListSessions(after, static_cast<std::size_t>(size));
+        for (const SessionView& session : page.sessions) *out.add_sessions() = ToProto(session);
+        if (!page.next.empty()) out.set_next_page_token(absl::StrCat(kPagePrefix, page.next));
+        return absl::OkStatus();
+      });
+}
+
+DropoutService::Reactor* DropoutService::DeleteSession(Context* context, const Bytes* request,
+                                                       Bytes* response) {
+  return RunUnary<v1::DeleteSessionRequest, Empty>(
+      gate_, *context, *request, *response,
+      [&](const auto& in, auto&) { return engine_.DeleteSession(in.session_id()); });
+}
+
+DropoutService::Reactor* DropoutService::CreateLayer(Context* context, const Bytes* request,
+                                                     Bytes* response) {
+  return RunUnary<v1::CreateLayerRequest, v1::Layer>(
+      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+        DROPOUTD_ASSIGN_OR_RETURN(const LayerConfig config, FromProto(in.layer()));
+        return Fill(engine_.CreateLayer(in.session_id(), config), out);
+      });
+}
+
+DropoutService::Reactor* DropoutService::UpdateLayer(Context* context, const Bytes* request,
+                                                     Bytes* response) {
+  return RunUnary<v1::UpdateLayerRequest, v1::Layer>(
+      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+        DROPOUTD_ASSIGN_OR_RETURN(const LayerConfig config, FromProto(in.layer()));
+        return Fill(engine_.UpdateLayer(in.session_id(), config), out);
+      });
+}
+
+DropoutService::Reactor* DropoutService::DeleteLayer(Context* context, const Bytes* request,
+                                                     Bytes* response) {
+  return RunUnary<v1::DeleteLayerRequest, Empty>(
+      gate_, *context, *request, *response,
+      [&](const auto& in, auto&) { return engine_.DeleteLayer(in.session_id(), in.layer_id()); });
+}
+
+DropoutService::Reactor* DropoutService::SetMode(Context* context, const Bytes* request,
+                                                 Bytes* response) {
+  return RunUnary<v1::SetModeRequest, v1::SetModeResponse>(
+      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+        DROPOUTD_ASSIGN_OR_RETURN(const Mode mode,
+                                  FromProto(in.mode(), Reason::kInvalidRequest, "mode"));
+        DROPOUTD_ASSIGN_OR_RETURN(
+            const auto layer_ids,
+            engine_.SetMode(in.session_id(), mode, {in.layer_ids().begin(), in.layer_ids().end()}));
+        for (const std::string& id : layer_ids) out.add_layer_ids(id);
+        out.set_mode(in.mode());
+        return absl::OkStatus();
+      });
+}
+
+DropoutService::Reactor* DropoutService::SetParameters(Context* context, const Bytes* request,
+                                                       Bytes* response) {
+  return RunUnary<v1::SetParametersRequest, Empty>(
+      gate_, *context, *request, *response,
+      [](const auto&, auto&) { return Unsupported("SetParameters"); });
+}
+
+DropoutService::Reactor* DropoutService::GetParameters(Context* context, const Bytes* request,
+                                                       Bytes* response) {
+  return RunUnary<v1::GetParametersRequest, v1::GetParametersResponse>(
+      gate_, *context, *request, *response,
+      [](const auto&, auto&) { return Unsupported("GetParameters"); });
+}
+
+DropoutService::Reactor* DropoutService::CreateSharedMemory(Context* context, const Bytes* request,
+                                                            Bytes* response) {
+  return RunUnary<v1::CreateSharedMemoryRequest, v1::SharedMemory>(
+      gate_, *context, *request, *response,
+      [](const auto&, auto&) { return Unsupported("CreateSharedMemory"); });
+}
+
+DropoutService::Reactor* DropoutService::DeleteSharedMemory(Context* context, const Bytes* request,
+                                                            Bytes* response) {
+  return RunUnary<v1::DeleteSharedMemoryRequest, Empty>(
+      gate_, *context, *request, *response,
+      [](const auto&, auto&) { return Unsupported("DeleteSharedMemory"); });
+}
+
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* DropoutService::Exchange(
+    Context* context) {
+  // Ends the stream at once, and itself with it.
+  class Refusal : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+   public:
+    explicit Refusal(const grpc::Status& status) { Finish(status); }
+    void OnDone() override { delete this; }
+  };
+  return new Refusal(ToGrpc(Unsupported("Exchange"), *context));
+}
+
+DropoutService::Reactor* DropoutService::GetServerInfo(Context* context, const Bytes* request,
+                                                       Bytes* response) {
+  return RunUnary<v1::GetServerInfoRequest, v1::ServerInfo>(
+      gate_, *context, *request, *response, [&](const auto&, auto& out) {
+        out.set_version(facts_.version);
+        out.set_store(facts_.store);
+        out.set_simd_target(kernels::SimdTarget());
+        for (const std::string& target : kernels::SimdTargets()) out.add_simd_targets(target);
+        for (const std::string_view name : BuiltVariants()) out.add_variants(std::string(name));
+        for (const char* const rpc : kUnsupportedRpcs) out.add_unsupported_rpcs(rpc);
+        out.add_generators(v1::GENERATOR_PHILOX);
+        out.add_generators(v1::GENERATOR_NUMPY_LEGACY);
+        for (const auto dtype : {DataType::kFloat32, DataType::kFloat64, DataType::kFloat16,
+                                 DataType::kBFloat16}) {
+          out.add_data_types(ToProto(dtype));
+        }
+        const Limits& from = engine_.limits();
+        v1::Limits& limits = *out.mutable_limits();
+        limits.set_max_sessions(static_cast<std::int64_t>(from.max_sessions));
+        limits.set_max_layers_per_session(static_cast<std::int64_t>(from.max_layers_per_session));
+        limits.set_max_steps_per_layer(static_cast<std::int64_t>(from.max_steps_per_layer));
+        limits.set_max_steps(static_cast<std::int64_t>(from.max_steps));
+        limits.set_mask_cache_bytes(static_cast<std::int64_t>(from.mask_cache_bytes));
+        limits.set_max_message_bytes(facts_.max_message_bytes);
+        limits.set_max_bytes_in_flight(facts_.max_bytes_in_flight);
+        *limits.mutable_default_ttl() = ToProto(from.default_ttl);
+        *limits.mutable_max_ttl() = ToProto(from.max_ttl);
+        return absl::OkStatus();
+      });
+}
+
+}  // namespace dropoutd

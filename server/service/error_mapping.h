@@ -1,0 +1,20 @@
+// From the server's errors to gRPC's.
+#ifndef DROPOUTD_SERVER_SERVICE_ERROR_MAPPING_H_
+#define DROPOUTD_SERVER_SERVICE_ERROR_MAPPING_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include "absl/status/status.h"
+
+namespace dropoutd {
+
+// Name of the trailing metadata that carries an error's reason.
+inline constexpr char kReasonMetadata[] = "dropout-error-reason";
+
+// The gRPC status for `status`; adds its reason to the call's trailing metadata. A status
+// without a reason is a fault of the server's: INTERNAL, with a message that says no more.
+grpc::Status ToGrpc(const absl::Status& status, grpc::CallbackServerContext& context);
+
+}  // namespace dropoutd
+
+#endif  // DROPOUTD_SERVER_SERVICE_ERROR_MAPPING_H_
