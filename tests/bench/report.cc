@@ -1,0 +1,51 @@
+#include "tests/bench/report.h"
+
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
+
+#include "server/kernels/simd_target.h"
+
+namespace dropoutd::bench {
+
+Report::Report() {
+  std::printf("SIMD target: %s. ratio = baseline's time / ours, median of pairs [quartiles]\n\n",
+              kernels::SimdTarget().c_str());
+  std::printf("%-38s %-22s %7s  %-17s %9s %9s\n", "what", "baseline", "ratio", "quartiles",
+              "at least", "GB/s");
+}
+
+void Report::Add(Row row) {
+  const double seconds = Quantile(row.seconds, 0.5);
+  char wanted[16] = "-";
+  if (row.at_least > 0) std::snprintf(wanted, sizeof(wanted), "%.2f", row.at_least);
+  std::printf("%-38s %-22s %7.2f  [%6.2f, %6.2f]  %9s %9.2f\n", row.what.c_str(),
+              row.baseline.c_str(), Quantile(row.ratios, 0.5), Quantile(row.ratios, 0.25),
+              Quantile(row.ratios, 0.75), wanted, row.bytes / seconds / 1e9);
+  std::fflush(stdout);
+  rows_.push_back(std::move(row));
+}
+
+void Report::WriteJson(const std::string& path) const {
+  nlohmann::ordered_json json;
+  json["simd_target"] = kernels::SimdTarget();
+  json["rows"] = nlohmann::ordered_json::array();
+  for (const Row& row : rows_) {
+    json["rows"].push_back({{"what", row.what},
+                            {"baseline", row.baseline},
+                            {"ratio_median", Quantile(row.ratios, 0.5)},
+                            {"ratio_quartiles", {Quantile(row.ratios, 0.25),
+                                                 Quantile(row.ratios, 0.75)}},
+                            {"at_least", row.at_least},
+                            {"seconds_median", Quantile(row.seconds, 0.5)},
+                            {"bytes", row.bytes},
+                            {"pairs", row.ratios.size()}});
+  }
+  std::ofstream file(path);
+  file << json.dump(2) << "\n";
+  if (!file.flush()) throw std::runtime_error("cannot write " + path);
+}
+
+}  // namespace dropoutd::bench
