@@ -1,0 +1,39 @@
+#include "client/cli/context.h"
+
+#include <chrono>
+#include <iostream>
+
+namespace dropout::cli {
+namespace {
+
+// A person waits: give up on a server that is away after about a second.
+constexpr int kMaxAttempts = 5;
+
+}  // namespace
+
+Client& Context::client() {
+  if (!client_.has_value()) {
+    ClientOptions client_options;
+    client_options.timeout = timeout();
+    client_options.max_attempts = kMaxAttempts;
+    client_ = LocalResult(Client::Connect(options.address, client_options));
+  }
+  return *client_;
+}
+
+std::chrono::nanoseconds Context::timeout() const {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+      std::chrono::duration<double>(options.timeout_seconds));
+}
+
+void Context::PrintJson(const Json& json) const { std::cout << DumpJson(json) << '\n'; }
+
+void Context::PrintDone(const std::string& message) const {
+  if (options.json) {
+    PrintJson(Json::object());
+  } else {
+    std::cout << message << '\n';
+  }
+}
+
+}  // namespace dropout::cli

@@ -1,0 +1,127 @@
+#include "client/cli/json_output.h"
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "client/cli/duration.h"
+#include "client/cli/elements.h"
+#include "client/cli/enum_names.h"
+#include "client/cli/mask_grid.h"
+
+namespace dropout::cli {
+namespace {
+
+Json Number(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
+  return value;
+}
+
+// Arrays within arrays along `shape`; element(index) gives the innermost values.
+template <typename Element>
+Json Nested(const std::vector<std::int64_t>& shape, const Element& element, std::size_t axis = 0,
+            std::size_t index = 0) {
+  if (axis == shape.size()) return element(index);
+  Json array = Json::array();
+  const auto size = static_cast<std::size_t>(shape[axis]);
+  for (std::size_t i = 0; i < size; ++i) {
+    array.push_back(Nested(shape, element, axis + 1, index * size + i));
+  }
+  return array;
+}
+
+template <typename Enum>
+Json NamesOf(const std::vector<Enum>& values) {
+  Json names = Json::array();
+  for (const Enum value : values) names.push_back(NameOf(value));
+  return names;
+}
+
+}  // namespace
+
+Json ToJson(const Layer& layer) {
+  Json json = {{"layer_id", layer.layer_id},           {"mode", NameOf(layer.mode)},
+               {"revision", layer.revision},           {"p", Number(layer.p)},
+               {"generator", NameOf(layer.generator)}, {"scaling", NameOf(layer.scaling)},
+               {"variant", NameOf(layer.variant)}};
+  if (const auto* dropout = std::get_if<Dropout>(&layer.variant)) {
+    json["dropout"] = {{"broadcast_axes", dropout->broadcast_axes}};
+  }
+  return json;
+}
+
+Json ToJson(const Session& session) {
+  Json layers = Json::array();
+  for (const Layer& layer : session.layers) layers.push_back(ToJson(layer));
+  return {{"session_id", session.session_id},
+          {"seed", session.seed},
+          {"mode", NameOf(session.mode)},
+          {"layers", std::move(layers)},
+          {"ttl", FormatSeconds(session.ttl)},
+          {"create_time", FormatTimestamp(session.create_time)},
+          {"expire_time", FormatTimestamp(session.expire_time)}};
+}
+
+Json ToJson(const ServerInfo& info) {
+  return {{"version", info.version},
+          {"simd_target", info.simd_target},
+          {"simd_targets", info.simd_targets},
+          {"limits",
+           {{"max_sessions", info.max_sessions},
+            {"max_layers_per_session", info.max_layers_per_session},
+            {"max_steps_per_layer", info.max_steps_per_layer},
+            {"max_steps", info.max_steps},
+            {"mask_cache_bytes", info.mask_cache_bytes},
+            {"max_message_bytes", info.max_message_bytes},
+            {"max_bytes_in_flight", info.max_bytes_in_flight},
+            {"default_ttl", FormatSeconds(info.default_ttl)},
+            {"max_ttl", FormatSeconds(info.max_ttl)}}},
+          {"store", info.store},
+          {"variants", info.variants},
+          {"schedules", info.schedules},
+          {"unsupported_rpcs", info.unsupported_rpcs},
+          {"generators", NamesOf(info.generators)},
+          {"data_types", NamesOf(info.data_types)}};
+}
+
+Json ToJson(const SharedMemory& region) {
+  return {{"region_id", region.region_id}, {"path", region.path}, {"byte_size", region.byte_size}};
+}
+
+Json ToJson(const Tensor& tensor) {
+  return {{"dtype", NameOf(tensor.dtype)},
+          {"shape", tensor.shape},
+          {"data", Nested(tensor.shape, [&](std::size_t index) {
+             return Number(ReadableElementAt(tensor, index));
+           })}};
+}
+
+Json ToJson(const Mask& mask) {
+  Json json = {{"shape", mask.shape}, {"scale", mask.scale}, {"sample_scales", mask.sample_scales}};
+  if (mask.multipliers.has_value()) {
+    json["multipliers"] = ToJson(*mask.multipliers);
+    return json;
+  }
+  const MaskGrid grid(mask);
+  json["kept_share"] = grid.KeptShare();
+  json["kept"] =
+      Nested(mask.shape, [&](std::size_t index) -> Json { return mask.Kept(index) ? 1 : 0; });
+  return json;
+}
+
+Json ErrorJson(const std::string& code, const std::string& reason, const std::string& message) {
+  return {{"error", {{"code", code}, {"reason", reason}, {"message", message}}}};
+}
+
+std::string DumpJson(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string DumpJsonLine(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace dropout::cli

@@ -1,0 +1,74 @@
+// dropoutctl: the command-line client of the dropout service.
+#include <clocale>
+#include <iostream>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "client/cli/commands.h"
+#include "client/cli/context.h"
+
+namespace {
+
+using dropout::cli::CallError;
+using dropout::cli::Context;
+using dropout::cli::kExitOk;
+using dropout::cli::kExitRefused;
+using dropout::cli::kExitUsage;
+using dropout::cli::UsageError;
+
+int ReportUsage(const std::string& message) {
+  std::cerr << "error: " << message << '\n';
+  return kExitUsage;
+}
+
+int ReportParse(const CLI::App& app, const CLI::ParseError& error) {
+  // --help and --version arrive as errors with status 0.
+  if (error.get_exit_code() == 0) return app.exit(error);
+  // CLI11 would say only that there is no command.
+  const std::vector<std::string> unknown = app.remaining(true);
+  const bool no_command = app.get_subcommands().empty() && !unknown.empty();
+  return ReportUsage((no_command ? "unknown command or option " + unknown[0] : error.what()) +
+                     std::string("\nRun with --help for more information."));
+}
+
+int ReportCall(const Context& context, const CallError& error) {
+  if (context.options.json) {
+    std::cerr << dropout::cli::DumpJson(
+                     dropout::cli::ErrorJson(error.code, error.reason, error.what()))
+              << '\n';
+  } else {
+    std::cerr << "error: " << error.code << (error.reason.empty() ? "" : " ") << error.reason
+              << ": " << error.what() << '\n';
+  }
+  return kExitRefused;
+}
+
+int Run(const Context& context) {
+  try {
+    const int status = context.run();
+    std::cout.flush();
+    return std::cout.good() ? status : ReportUsage("cannot write to standard output");
+  } catch (const CallError& error) {
+    return ReportCall(context, error);
+  } catch (const UsageError& error) {
+    return ReportUsage(error.what());
+  } catch (const std::bad_alloc&) {
+    return ReportUsage("not enough memory");
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::setlocale(LC_CTYPE, "");
+  CLI::App app("Command-line client of the dropout service", "dropoutctl");
+  Context context;
+  dropout::cli::AddAll(app, context);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return ReportParse(app, error);
+  }
+  return Run(context);
+}

@@ -1,0 +1,103 @@
+#include "client/cli/option_types.h"
+
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+
+namespace dropout::cli {
+namespace {
+
+absl::Status NotA(absl::string_view what, absl::string_view text) {
+  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not ", what));
+}
+
+template <typename Integer>
+absl::Status ParseInteger(absl::string_view text, absl::string_view what, Integer* value) {
+  return absl::SimpleAtoi(text, value) ? absl::OkStatus() : NotA(what, text);
+}
+
+template <typename Integer>
+absl::Status ParseList(absl::string_view text, char separator, absl::string_view what,
+                       std::vector<Integer>* value) {
+  value->clear();
+  for (const absl::string_view part : absl::StrSplit(text, separator)) {
+    if (!absl::SimpleAtoi(part, &value->emplace_back())) return NotA(what, text);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ParseNumber(absl::string_view text, double* value) {
+  return absl::SimpleAtod(text, value) ? absl::OkStatus() : NotA("a number", text);
+}
+
+absl::Status ParseShape(absl::string_view text, std::vector<std::int64_t>* value) {
+  return ParseList(text, ',', "a list of sizes as 4,5", value);
+}
+
+absl::Status ParseAxes(absl::string_view text, char separator, std::vector<std::int32_t>* value) {
+  if (text == "none") {
+    value->clear();
+    return absl::OkStatus();
+  }
+  return ParseList(text, separator,
+                   absl::StrCat("a list of axes as 1", std::string(1, separator), "2, or none"),
+                   value);
+}
+
+CLI::Option* AddParsed(CLI::App* app, const std::string& name, const std::string& type_name,
+                       const std::string& help,
+                       std::function<absl::Status(const std::string&)> parse) {
+  return app
+      ->add_option_function<std::string>(
+          name,
+          [name, parse = std::move(parse)](const std::string& text) {
+            const absl::Status status = parse(text);
+            if (!status.ok()) throw CLI::ValidationError(name, std::string(status.message()));
+          },
+          help)
+      ->type_name(type_name);
+}
+
+CLI::Option* AddInteger(CLI::App* app, const std::string& name, std::optional<std::uint64_t>* value,
+                        const std::string& help) {
+  return AddParsed(app, name, "N", help, [value](const std::string& text) {
+    return ParseInteger(text, "an integer from 0 to 2^64-1", &value->emplace());
+  });
+}
+
+CLI::Option* AddInteger(CLI::App* app, const std::string& name, std::int64_t* value,
+                        const std::string& help) {
+  return AddParsed(app, name, "N", help, [value](const std::string& text) {
+    return ParseInteger(text, "an integer of 64 bits", value);
+  });
+}
+
+CLI::Option* AddInteger(CLI::App* app, const std::string& name, int* value,
+                        const std::string& help) {
+  return AddParsed(app, name, "N", help, [value](const std::string& text) {
+    return ParseInteger(text, "an integer of 32 bits", value);
+  });
+}
+
+CLI::Option* AddShape(CLI::App* app, const std::string& name, std::vector<std::int64_t>* value,
+                      const std::string& help) {
+  return AddParsed(app, name, "N,N,...", help,
+                   [value](const std::string& text) { return ParseShape(text, value); });
+}
+
+CLI::Option* AddNonNegative(CLI::App* app, const std::string& name, const std::string& type_name,
+                            double* value, const std::string& help) {
+  return AddParsed(app, name, type_name, help, [value](const std::string& text) {
+    const absl::Status status = ParseNumber(text, value);
+    if (status.ok() && !(*value >= 0 && std::isfinite(*value))) {
+      return NotA("a number of 0 or more", text);
+    }
+    return status;
+  });
+}
+
+}  // namespace dropout::cli

@@ -1,0 +1,40 @@
+// The loop that repeats a call after UNAVAILABLE.
+#ifndef DROPOUT_CLIENT_RETRY_H_
+#define DROPOUT_CLIENT_RETRY_H_
+
+#include <chrono>
+#include <optional>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "client/idempotency.h"
+#include "dropout/client.h"
+
+namespace dropout {
+
+// Time and chance, so that tests can replace them. Implementations are thread-safe.
+class RetryEnvironment {
+ public:
+  virtual ~RetryEnvironment() = default;
+
+  virtual std::chrono::steady_clock::time_point Now() = 0;
+  virtual void Sleep(std::chrono::nanoseconds pause) = 0;
+  virtual double Uniform() = 0;  // In [0, 1).
+};
+
+// The steady clock and the calling thread's own random numbers. Lives for ever.
+RetryEnvironment& SystemRetryEnvironment();
+
+// Sends a call once. `time_left` is what remains of the whole call's time; empty: no
+// limit.
+using Attempt = absl::FunctionRef<absl::Status(std::optional<std::chrono::nanoseconds> time_left)>;
+
+// Runs `attempt` until its status is not UNAVAILABLE, options.max_attempts are used up,
+// or the next pause would outlast options.timeout; returns the last status. Pause i is
+// initial_backoff * 2^i, at most max_backoff, times a random factor in [1/2, 1).
+absl::Status RunWithRetries(const ClientOptions& options, Idempotency idempotency,
+                            RetryEnvironment& environment, Attempt attempt);
+
+}  // namespace dropout
+
+#endif  // DROPOUT_CLIENT_RETRY_H_

@@ -1,0 +1,18 @@
+// gRPC's status as Abseil's, with the server's reason.
+#ifndef DROPOUT_CLIENT_STATUS_H_
+#define DROPOUT_CLIENT_STATUS_H_
+
+#include <grpcpp/client_context.h>
+#include <grpcpp/support/status.h>
+
+#include "absl/status/status.h"
+
+namespace dropout {
+
+// The status of a call that has ended in `context`. The reason comes from the trailing
+// metadata; ErrorReason() reads it back.
+absl::Status ToAbslStatus(const grpc::Status& status, const grpc::ClientContext& context);
+
+}  // namespace dropout
+
+#endif  // DROPOUT_CLIENT_STATUS_H_

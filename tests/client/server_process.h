@@ -1,0 +1,33 @@
+// A dropoutd of a test's own.
+#ifndef DROPOUT_TESTS_CLIENT_SERVER_PROCESS_H_
+#define DROPOUT_TESTS_CLIENT_SERVER_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <string>
+
+namespace dropout {
+
+// Starts `program` on a free port of the loopback and waits until it listens; stops it
+// with SIGTERM at the end. Throws std::runtime_error if it does not start. Not thread-safe.
+class ServerProcess {
+ public:
+  explicit ServerProcess(const std::string& program);
+  ~ServerProcess();
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
+
+  // HOST:PORT.
+  const std::string& address() const { return address_; }
+
+ private:
+  void Stop();
+
+  pid_t pid_;
+  int output_;  // Read end of its stdout.
+  std::string address_;
+};
+
+}  // namespace dropout
+
+#endif  // DROPOUT_TESTS_CLIENT_SERVER_PROCESS_H_
