@@ -88,9 +88,11 @@ HWY_INLINE void MaskedScale(const void* x_bytes, const std::uint8_t* bits, std::
   const auto scale = hn::Set(d, factor);
   const auto* x = static_cast<const T*>(x_bytes);
   auto* y = static_cast<T*>(y_bytes);
-  // Streaming stores need aligned places; anything else is stored as usual.
-  const bool stream = stores == Stores::kStreaming &&
-                      reinterpret_cast<std::uintptr_t>(y) % (hn::Lanes(d) * sizeof(T)) == 0;
+  // Streaming stores need aligned places, and vectors of 16 bytes or more: Highway rounds
+  // smaller ones up, past their end. Anything else is stored as usual.
+  const std::size_t vector_bytes = hn::Lanes(d) * sizeof(T);
+  const bool stream = stores == Stores::kStreaming && vector_bytes >= 16 &&
+                      reinterpret_cast<std::uintptr_t>(y) % vector_bytes == 0;
   std::size_t i = 0;
   for (; i + kGroup <= n; i += kGroup) {
     std::uint64_t word;

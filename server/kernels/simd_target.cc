@@ -1,5 +1,6 @@
 #include "server/kernels/simd_target.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #undef HWY_TARGET_INCLUDE
@@ -22,6 +23,13 @@ namespace {
 
 HWY_EXPORT(CompiledTarget);
 
+// What this build and this processor have. Asked once, before any set is forced, because a
+// forced set is all that Highway lists from then on.
+const std::vector<std::int64_t>& AllTargets() {
+  static const std::vector<std::int64_t> targets = hwy::SupportedAndGeneratedTargets();
+  return targets;
+}
+
 void Choose(std::int64_t targets) {
   hwy::SetSupportedTargetsForTest(targets);
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
@@ -33,22 +41,22 @@ std::string SimdTarget() { return hwy::TargetName(HWY_DYNAMIC_DISPATCH(CompiledT
 
 std::vector<std::string> SimdTargets() {
   std::vector<std::string> names;
-  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    names.emplace_back(hwy::TargetName(target));
-  }
+  for (const std::int64_t target : AllTargets()) names.emplace_back(hwy::TargetName(target));
   return names;
 }
 
 bool ForceSimdTarget(std::string_view name) {
-  Choose(0);
-  if (name.empty()) return true;
-  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    if (name == hwy::TargetName(target)) {
-      Choose(target);
-      return true;
-    }
+  const std::vector<std::int64_t>& targets = AllTargets();
+  if (name.empty()) {
+    Choose(0);
+    return true;
   }
-  return false;
+  const auto named = std::find_if(targets.begin(), targets.end(), [&](std::int64_t target) {
+    return name == hwy::TargetName(target);
+  });
+  if (named == targets.end()) return false;
+  Choose(*named);
+  return true;
 }
 
 }  // namespace dropoutd::kernels

@@ -101,8 +101,11 @@ absl::StatusOr<StreamStep> TakeFromStream(Call& call, const StepRef& at, const S
                                           MaskCache& cache) {
   SharedNumpyStream& shared = call.session->numpy_stream();
   const std::lock_guard turn(shared.mutex);
-  // Looked at again, because a call before this one in the stream may have been a twin.
-  DROPOUTD_ASSIGN_OR_RETURN(call.layer, call.session->Snapshot(at.layer_id, call.key));
+  // The record is looked at again, because a call before this one in the stream may have been
+  // a twin. Mode and options stay those that the call began with.
+  DROPOUTD_ASSIGN_OR_RETURN(LayerSnapshot now, call.session->Snapshot(at.layer_id, call.key));
+  if (now.state != call.layer.state) now.record.reset();  // Another layer took its name.
+  call.layer.record = std::move(now.record);
   if (call.layer.record.has_value() && CanReplay(*call.layer.record, shape)) {
     const StepRecord& record = *call.layer.record;
     DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, call.RecordedPlan(record, shape));
@@ -111,8 +114,12 @@ absl::StatusOr<StreamStep> TakeFromStream(Call& call, const StepRef& at, const S
   const double p = DropProbability(*call.layer.config);
   DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, call.PresentPlan(shape));
   PackedBits bits(static_cast<std::size_t>(plan.layout.noise.ElementCount()));
-  DROPOUTD_RETURN_IF_ERROR(call.session->MakeRoom(*call.layer.state, *call.key));
+  // Bytes first: making room may cost another step, which a call that fails must not do.
   DROPOUTD_RETURN_IF_ERROR(cache.Reserve(bits.byte_size()));
+  if (const absl::Status room = call.session->MakeRoom(*call.layer.state, *call.key); !room.ok()) {
+    cache.Unreserve(bits.byte_size());
+    return room;
+  }
   const NumpyLegacyStream before = shared.stream;
   shared.stream.KeepBits(p, bits.count(), bits.data());
   StepRecord record = MakeRecord(call.layer, plan);
@@ -191,7 +198,12 @@ absl::Status Engine::Backward(const StepRef& at, const TensorRef& output_gradien
 absl::StatusOr<MaskView> Engine::GetMask(const StepRef& at, const std::optional<Shape>& shape) {
   DROPOUTD_ASSIGN_OR_RETURN(const Call call, BeginCall(registry_, at));
   const std::optional<StepRecord>& record = call.layer.record;
-  if (call.layer.mode == Mode::kTrain && !call.key.has_value()) return StepRequired();
+  if (!call.key.has_value()) {
+    if (call.layer.mode == Mode::kTrain) return StepRequired();
+    if (!shape.has_value()) {
+      return MakeError(Reason::kStepRequired, "step: required where no shape is given");
+    }
+  }
   if (!record.has_value() && !shape.has_value()) {
     return StepNotFound(at, "; give a shape to ask for a mask without a Forward");
   }

@@ -10,6 +10,9 @@
 namespace dropoutd {
 namespace {
 
+// Entries of removed sessions that the queue may hold, besides as many as there are sessions.
+constexpr std::size_t kQueueSlack = 1000;
+
 absl::Status SessionNotFound(std::string_view session_id) {
   return MakeError(Reason::kSessionNotFound,
                    absl::StrCat("session_id: no session ", Quote(session_id)));
@@ -19,7 +22,8 @@ absl::Status SessionNotFound(std::string_view session_id) {
 
 absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Add(std::shared_ptr<Session> session,
                                                               const SessionSpec& spec) {
-  std::shared_ptr<Session> expired;  // Outlives the lock: a large session takes time to go.
+  // Outlives the lock: a large session takes time to go.
+  std::vector<std::shared_ptr<Session>> expired;
   const std::unique_lock lock(mutex_);
   const auto found = sessions_.find(session->session_id());
   if (found != sessions_.end()) {
@@ -32,13 +36,15 @@ absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Add(std::shared_ptr<Se
       found->second->Renew(clock_.Now());
       return found->second;
     }
-    expired = std::move(found->second);
+    expired.push_back(std::move(found->second));
     sessions_.erase(found);
   }
+  if (sessions_.size() >= max_sessions_) TakeExpired(expired);
   if (sessions_.size() >= max_sessions_) {
     return MakeError(Reason::kQuotaSessions, absl::StrCat("the server holds ", max_sessions_,
                                                           " sessions, the most allowed"));
   }
+  if (queue_.size() > 2 * sessions_.size() + kQueueSlack) ForgetRemoved();
   queue_.push({session->expire_time(), session});
   sessions_.emplace(session->session_id(), session);
   return session;
@@ -77,6 +83,11 @@ std::vector<std::shared_ptr<Session>> SessionRegistry::List(std::string_view aft
 std::size_t SessionRegistry::RemoveExpired() {
   std::vector<std::shared_ptr<Session>> expired;
   const std::unique_lock lock(mutex_);
+  TakeExpired(expired);
+  return expired.size();
+}
+
+void SessionRegistry::TakeExpired(std::vector<std::shared_ptr<Session>>& expired) {
   const SteadyTime now = clock_.Now();
   while (!queue_.empty() && queue_.top().time <= now) {
     const std::shared_ptr<Session> session = queue_.top().session.lock();
@@ -91,7 +102,13 @@ std::size_t SessionRegistry::RemoveExpired() {
       sessions_.erase(found);
     }
   }
-  return expired.size();
+}
+
+void SessionRegistry::ForgetRemoved() {
+  std::vector<Due> due;
+  due.reserve(sessions_.size());
+  for (const auto& [id, session] : sessions_) due.push_back({session->expire_time(), session});
+  queue_ = decltype(queue_)(std::greater<>(), std::move(due));
 }
 
 }  // namespace dropoutd

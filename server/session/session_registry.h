@@ -3,6 +3,7 @@
 #define DROPOUTD_SERVER_SESSION_SESSION_REGISTRY_H_
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <queue>
@@ -46,13 +47,19 @@ class SessionRegistry {
   using Sessions = std::map<std::string, std::shared_ptr<Session>, std::less<>>;
 
   // A session may expire no earlier than this. Renewals do not touch the queue: an entry
-  // that comes up too early goes back in.
+  // that comes up too early goes back in. Removals leave theirs until ForgetRemoved.
   struct Due {
     SteadyTime time;
     std::weak_ptr<Session> session;
 
     bool operator>(const Due& other) const { return time > other.time; }
   };
+
+  // Moves what has expired to `expired`. The lock is held, by a writer.
+  void TakeExpired(std::vector<std::shared_ptr<Session>>& expired);
+
+  // Rebuilds the queue from the sessions there are. The lock is held, by a writer.
+  void ForgetRemoved();
 
   bool IsExpired(const Session& session) const { return session.expire_time() <= clock_.Now(); }
 

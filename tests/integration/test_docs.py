@@ -1,0 +1,84 @@
+"""Runs the examples of docs/api.md as they stand."""
+
+import fnmatch
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+import harness
+
+GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "api.md"
+SECONDS = 60
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def console_steps(text):
+    """The commands of a console block and what each must print."""
+    steps = []
+    for line in text.splitlines():
+        if line.startswith("$ "):
+            steps.append((line[2:], []))
+        else:
+            steps[-1][1].append(line)
+    return steps
+
+
+def matches(expected, printed):
+    """Whether `printed` is as the guide has it; a line "..." stands for any lines."""
+    pattern = "\n".join("*" if line == "..." else re.sub(r"([\[*?])", r"[\1]", line)
+                        for line in expected)
+    return fnmatch.fnmatchcase(printed.rstrip("\n"), pattern)
+
+
+class DocsTest(unittest.TestCase):
+
+    def test_matches_can_fail(self):
+        self.assertTrue(matches(["a", "..."], "a\nb\nc\n"))
+        self.assertFalse(matches(["a"], "b\n"))
+        self.assertFalse(matches([], "something\n"))
+
+    def test_console_examples(self):
+        found = blocks("console")
+        self.assertGreaterEqual(len(found), 2)
+        with harness.Server() as server, tempfile.TemporaryDirectory() as folder:
+            programs = pathlib.Path(os.environ["DROPOUTCTL_BIN"]).parent
+            environment = {**harness.clean_environment(), "DROPOUTCTL_ADDRESS": server.address,
+                           "PATH": f"{programs}:/usr/bin:/bin"}
+            for block in found:
+                for command, expected in console_steps(block):
+                    with self.subTest(command=command):
+                        done = subprocess.run(
+                            ["bash", "-c", command], cwd=folder, env=environment, text=True,
+                            capture_output=True, timeout=SECONDS)
+                        self.assertEqual(done.returncode, 0, done.stderr)
+                        self.assertTrue(matches(expected, done.stdout), done.stdout)
+
+    def test_python_examples(self):
+        found = blocks("python")
+        self.assertGreaterEqual(len(found), 3)
+        harness.stubs()
+        with harness.Server() as server:
+            names = {"address": server.address}
+            for block in found:  # One program, in the order of the page.
+                exec(compile(block, str(GUIDE), "exec"), names)  # pylint: disable=exec-used
+            names["channel"].close()
+
+    def test_cpp_example(self):
+        with harness.Server() as server:
+            done = subprocess.run(
+                [os.environ["DOCS_EXAMPLE_BIN"]], text=True, capture_output=True, timeout=SECONDS,
+                env={**harness.clean_environment(), "DROPOUTCTL_ADDRESS": server.address})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        values = done.stdout.split()
+        self.assertEqual(len(values), 32)
+        self.assertEqual(set(values), {"0", "2"})
+
+
+if __name__ == "__main__":
+    unittest.main()

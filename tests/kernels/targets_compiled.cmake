@@ -1,0 +1,40 @@
+# Proves that LIBRARY, the kernels' archive, has a copy of each kernel for each instruction set of
+# x86, and that its AVX-512 copies use those registers: most processors cannot show it by running.
+# Variables: LIBRARY, NM, OBJDUMP.
+cmake_minimum_required(VERSION 3.25)
+
+set(kernels BernoulliBits MaskedScaleF32 MaskedScaleF64 MaskedScaleF16 MaskedScaleBF16)
+set(registers_SSSE3 xmm)
+set(registers_SSE4 xmm)
+set(registers_AVX2 ymm)
+set(registers_AVX3 zmm)
+
+function(run output)
+  execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE text RESULT_VARIABLE status)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "failed: ${ARGN}")
+  endif()
+  set(${output} "${text}" PARENT_SCOPE)
+endfunction()
+
+run(symbols ${NM} --defined-only ${LIBRARY})
+foreach(target SSSE3 SSE4 AVX2 AVX3)
+  foreach(kernel IN LISTS kernels)
+    # A function of namespace dropoutd::kernels::N_<target>, as the Itanium ABI spells it.
+    string(LENGTH N_${target} namespace_length)
+    string(LENGTH ${kernel} kernel_length)
+    set(prefix _ZN8dropoutd7kernels${namespace_length}N_${target}${kernel_length}${kernel}E)
+    if(NOT symbols MATCHES " [Tt] (${prefix}[A-Za-z0-9_]*)")
+      message(SEND_ERROR "no ${kernel} for ${target}")
+      continue()
+    endif()
+    run(code ${OBJDUMP} --disassemble=${CMAKE_MATCH_1} --no-show-raw-insn ${LIBRARY})
+    string(REGEX MATCHALL "%[xyz]mm[0-9]+" used "${code}")
+    list(TRANSFORM used REPLACE "%|[0-9]+" "")
+    list(REMOVE_DUPLICATES used)
+    if(NOT ${registers_${target}} IN_LIST used)
+      message(SEND_ERROR "${kernel} for ${target} uses [${used}], not ${registers_${target}}")
+    endif()
+    message(STATUS "${kernel} for ${target}: ${used}")
+  endforeach()
+endforeach()
