@@ -2,8 +2,8 @@
 //
 // FromProto takes its message by rvalue and moves the bytes out of it. ToProto copies,
 // which protobuf requires. Enumerators have the wire's numbers, unknown ones included.
-#ifndef DROPOUT_CLIENT_CONVERT_H_
-#define DROPOUT_CLIENT_CONVERT_H_
+#ifndef DROPOUTD_CLIENT_CONVERT_H_
+#define DROPOUTD_CLIENT_CONVERT_H_
 
 #include <string>
 #include <vector>
@@ -54,4 +54,4 @@ std::vector<std::string> FromProto(google::protobuf::RepeatedPtrField<std::strin
 
 }  // namespace dropout
 
-#endif  // DROPOUT_CLIENT_CONVERT_H_
+#endif  // DROPOUTD_CLIENT_CONVERT_H_

@@ -1,6 +1,6 @@
 // protobuf's durations and timestamps to std::chrono's and back.
-#ifndef DROPOUT_CLIENT_CONVERT_TIME_H_
-#define DROPOUT_CLIENT_CONVERT_TIME_H_
+#ifndef DROPOUTD_CLIENT_CONVERT_TIME_H_
+#define DROPOUTD_CLIENT_CONVERT_TIME_H_
 
 #include <google/protobuf/duration.pb.h>
 #include <google/protobuf/timestamp.pb.h>
@@ -17,4 +17,4 @@ std::chrono::system_clock::time_point FromProto(const google::protobuf::Timestam
 
 }  // namespace dropout
 
-#endif  // DROPOUT_CLIENT_CONVERT_TIME_H_
+#endif  // DROPOUTD_CLIENT_CONVERT_TIME_H_

@@ -1,7 +1,7 @@
 // Which calls may be repeated after UNAVAILABLE. One table, in idempotency.cc, holds
 // it for every RPC of the client.
-#ifndef DROPOUT_CLIENT_IDEMPOTENCY_H_
-#define DROPOUT_CLIENT_IDEMPOTENCY_H_
+#ifndef DROPOUTD_CLIENT_IDEMPOTENCY_H_
+#define DROPOUTD_CLIENT_IDEMPOTENCY_H_
 
 namespace dropout {
 
@@ -38,4 +38,4 @@ Idempotency IdempotencyOf(Rpc rpc);
 
 }  // namespace dropout
 
-#endif  // DROPOUT_CLIENT_IDEMPOTENCY_H_
+#endif  // DROPOUTD_CLIENT_IDEMPOTENCY_H_

@@ -1,6 +1,6 @@
 // The loop that repeats a call after UNAVAILABLE.
-#ifndef DROPOUT_CLIENT_RETRY_H_
-#define DROPOUT_CLIENT_RETRY_H_
+#ifndef DROPOUTD_CLIENT_RETRY_H_
+#define DROPOUTD_CLIENT_RETRY_H_
 
 #include <chrono>
 #include <optional>
@@ -37,4 +37,4 @@ absl::Status RunWithRetries(const ClientOptions& options, Idempotency idempotenc
 
 }  // namespace dropout
 
-#endif  // DROPOUT_CLIENT_RETRY_H_
+#endif  // DROPOUTD_CLIENT_RETRY_H_

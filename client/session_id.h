@@ -1,6 +1,6 @@
 // Session ids, as dropout.v1.CreateSessionRequest defines them.
-#ifndef DROPOUT_CLIENT_SESSION_ID_H_
-#define DROPOUT_CLIENT_SESSION_ID_H_
+#ifndef DROPOUTD_CLIENT_SESSION_ID_H_
+#define DROPOUTD_CLIENT_SESSION_ID_H_
 
 #include <string>
 
@@ -16,4 +16,4 @@ bool IsValidSessionId(absl::string_view id);
 
 }  // namespace dropout
 
-#endif  // DROPOUT_CLIENT_SESSION_ID_H_
+#endif  // DROPOUTD_CLIENT_SESSION_ID_H_

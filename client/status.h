@@ -1,6 +1,6 @@
 // gRPC's status as Abseil's, with the server's reason.
-#ifndef DROPOUT_CLIENT_STATUS_H_
-#define DROPOUT_CLIENT_STATUS_H_
+#ifndef DROPOUTD_CLIENT_STATUS_H_
+#define DROPOUTD_CLIENT_STATUS_H_
 
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/status.h>
@@ -15,4 +15,4 @@ absl::Status ToAbslStatus(const grpc::Status& status, const grpc::ClientContext&
 
 }  // namespace dropout
 
-#endif  // DROPOUT_CLIENT_STATUS_H_
+#endif  // DROPOUTD_CLIENT_STATUS_H_

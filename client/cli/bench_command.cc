@@ -83,7 +83,7 @@ class Load {
     deadline_ = start + std::chrono::duration_cast<Clock::duration>(
                             std::chrono::duration<double>(arguments_.seconds));
     const ProgressLine progress([this](std::chrono::duration<double> elapsed) {
-      return absl::StrFormat("%.0f of %.0f s, %d calls, %.0f a second", elapsed.count(),
+      return absl::StrFormat("%.1f of %.1f s, %d calls, %.0f a second", elapsed.count(),
                              arguments_.seconds, calls_.load(),
                              static_cast<double>(calls_.load()) / elapsed.count());
     });

@@ -102,19 +102,19 @@ absl::StatusOr<std::string> DecodeAnswer(const MethodDescriptor& method, grpc::B
 class EventLoop {
  public:
   EventLoop(const std::string& address, const MethodDescriptor& method,
-            const std::vector<std::string>& requests)
+            const std::vector<std::string>& requests, std::chrono::nanoseconds timeout)
       : requests_(requests), stub_(MakeChannel(address)) {
+    // Both count only if they are set before the call is made.
     AddSessionMetadata(method, requests, &context_);
+    if (timeout.count() > 0) {
+      context_.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                                         gpr_time_from_nanos(timeout.count(), GPR_TIMESPAN)));
+    }
     const std::string path = absl::StrCat("/", method.service()->full_name(), "/", method.name());
     stream_ = stub_.PrepareCall(&context_, path, &queue_);
   }
 
   ~EventLoop() { queue_.Shutdown(); }
-
-  void SetTimeout(std::chrono::nanoseconds timeout) {
-    context_.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                                       gpr_time_from_nanos(timeout.count(), GPR_TIMESPAN)));
-  }
 
   // Passes each answer to `on_answer`; an error of its ends the call.
   absl::Status Run(const std::function<absl::Status(grpc::ByteBuffer*)>& on_answer) {
@@ -232,8 +232,7 @@ absl::StatusOr<std::vector<std::string>> EncodeRequests(const MethodDescriptor& 
 absl::Status CallMethod(const std::string& address, const MethodDescriptor& method,
                         const std::vector<std::string>& requests, std::chrono::nanoseconds timeout,
                         const std::function<void(const std::string&)>& on_answer) {
-  EventLoop loop(address, method, requests);
-  if (timeout.count() > 0) loop.SetTimeout(timeout);
+  EventLoop loop(address, method, requests, timeout);
   return loop.Run([&](grpc::ByteBuffer* buffer) {
     const auto json = DecodeAnswer(method, buffer);
     if (json.ok()) on_answer(*json);

@@ -13,6 +13,10 @@ namespace {
 
 constexpr png_byte kWhite = 255;
 
+// Without a word on stderr: WritePng's status says it.
+[[noreturn]] void OnError(png_structp png, png_const_charp) { png_longjmp(png, 1); }
+void OnWarning(png_structp, png_const_charp) {}
+
 // libpng reports errors with longjmp, which runs no destructors: nothing here may own
 // memory. `pixels` has room for one row.
 bool WriteRows(png_structp png, png_infop info, const MaskGrid& grid, std::size_t cell,
@@ -52,7 +56,7 @@ absl::Status WritePng(const MaskGrid& grid, std::FILE* file) {
   const auto cell = PngCellSize(grid.rows(), grid.columns());
   if (!cell.ok()) return cell.status();
   std::vector<png_byte> pixels(grid.columns() * *cell);
-  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);
+  png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, OnError, OnWarning);
   png_infop info = png == nullptr ? nullptr : png_create_info_struct(png);
   const bool written = info != nullptr && WriteRows(png, info, grid, *cell, file, pixels.data());
   png_destroy_write_struct(&png, &info);

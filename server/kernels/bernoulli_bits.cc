@@ -73,15 +73,15 @@ HWY_INLINE void FillTile(const RoundKeys& keys, const BernoulliStream& stream, s
       hwy::Prefetch(upcoming + fetched);
     }
     V64 index[kGroups];
-    PhiloxWords words[kGroups];
+    V64 w01[kGroups], w23[kGroups];
     for (std::size_t g = 0; g < kGroups; ++g) {
       index[g] = hn::Add(lane_blocks, hn::Set(d, block + (u * kGroups + g) * lanes));
     }
-    Philox(keys, index, stream.counter2, kDomainBytes, words);
+    Philox(keys, index, stream.counter2, kDomainBytes, w01, w23);
     for (std::size_t g = 0; g < kGroups; ++g) {
       const std::size_t at = (u * kGroups + g) * lanes * kBlock / 8;
-      const auto low = hn::InterleaveLower(d, words[g].w01, words[g].w23);
-      const auto high = hn::InterleaveUpper(d, words[g].w01, words[g].w23);
+      const auto low = hn::InterleaveLower(d, w01[g], w23[g]);
+      const auto high = hn::InterleaveUpper(d, w01[g], w23[g]);
       StoreBits(hn::BitCast(d8, low), top, tile.kept + at, tile.tied + at);
       StoreBits(hn::BitCast(d8, high), top, tile.kept + at + lanes, tile.tied + at + lanes);
     }
@@ -100,9 +100,9 @@ HWY_INLINE void DropTies(const RoundKeys& keys, const BernoulliStream& stream, s
     const std::size_t n = std::min(lanes, count - i);
     for (std::size_t j = 0; j < n; ++j) lane[j] = first + ties[i + j];
     const V64 index[1] = {hn::Load(d, lane)};
-    PhiloxWords words[1];
-    Philox(keys, index, stream.counter2, kDomainTies, words);
-    hn::Store(words[0].w01, d, lane);
+    V64 w01[1], w23[1];
+    Philox(keys, index, stream.counter2, kDomainTies, w01, w23);
+    hn::Store(w01[0], d, lane);
     for (std::size_t j = 0; j < n; ++j) {
       const std::uint32_t at = ties[i + j];
       const unsigned dropped = lane[j] < rest ? 1 : 0;

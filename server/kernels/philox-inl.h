@@ -45,17 +45,13 @@ inline RoundKeys MakeRoundKeys(const std::uint32_t key[2]) {
   return keys;
 }
 
-// Answers of one block a lane: words 0 and 1 (lower and upper half), and 2 and 3.
-struct PhiloxWords {
-  V64 w01;
-  V64 w23;
-};
-
 // Runs `kGroups` vectors of counters (index, counter2, domain), interleaved so that their
-// multiplications overlap.
+// multiplications overlap. Answers of one block a lane: words 0 and 1 (lower and upper
+// half) in w01, and 2 and 3 in w23; no struct of both, because its implicit constructor
+// would be compiled without the instruction set.
 template <std::size_t kGroups>
 HWY_INLINE void Philox(const RoundKeys& keys, const V64 (&index)[kGroups], std::uint32_t counter2,
-                       std::uint32_t domain, PhiloxWords (&out)[kGroups]) {
+                       std::uint32_t domain, V64 (&w01)[kGroups], V64 (&w23)[kGroups]) {
   const D64 d;
   const D32 d32;
   const auto m0 = hn::BitCast(d32, hn::Set(d, philox::kMultiplier0));
@@ -84,7 +80,8 @@ HWY_INLINE void Philox(const RoundKeys& keys, const V64 (&index)[kGroups], std::
       return hn::BitCast(d, hn::OddEven(hn::BitCast(d32, hn::ShiftLeft<32>(high)),
                                         hn::BitCast(d32, low)));
     };
-    out[g] = {join(x0[g], x1[g]), join(x2[g], x3[g])};
+    w01[g] = join(x0[g], x1[g]);
+    w23[g] = join(x2[g], x3[g]);
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/kernels/simd_target.h"
 #include "server/main/version.h"
 
 namespace dropoutd {
@@ -35,7 +36,8 @@ Server::Server(const Flags& flags)
       engine_(flags.limits),
       admission_(static_cast<std::size_t>(flags.max_bytes_in_flight)),
       service_(engine_, admission_,
-               {kVersion, "memory", flags.max_message_bytes, flags.max_bytes_in_flight}) {}
+               {kVersion, "memory", kernels::SimdTarget(), kernels::SimdTargets(),
+                flags.max_message_bytes, flags.max_bytes_in_flight}) {}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags) {
   grpc::EnableDefaultHealthCheckService(true);

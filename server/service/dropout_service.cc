@@ -9,7 +9,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "server/kernels/simd_target.h"
 #include "server/service/convert.h"
 #include "server/service/unary.h"
 
@@ -181,8 +180,8 @@ DropoutService::Reactor* DropoutService::GetServerInfo(Context* context, const B
       gate_, *context, *request, *response, [&](const auto&, auto& out) {
         out.set_version(facts_.version);
         out.set_store(facts_.store);
-        out.set_simd_target(kernels::SimdTarget());
-        for (const std::string& target : kernels::SimdTargets()) out.add_simd_targets(target);
+        out.set_simd_target(facts_.simd_target);
+        for (const std::string& target : facts_.simd_targets) out.add_simd_targets(target);
         for (const std::string_view name : BuiltVariants()) out.add_variants(std::string(name));
         for (const char* const rpc : kUnsupportedRpcs) out.add_unsupported_rpcs(rpc);
         out.add_generators(v1::GENERATOR_PHILOX);

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "dropout/v1/dropout_service.grpc.pb.h"
 #include "server/service/call_gate.h"
@@ -19,6 +20,8 @@ namespace dropoutd {
 struct ServerFacts {
   std::string version;
   std::string store;
+  std::string simd_target;                // That kernels run on.
+  std::vector<std::string> simd_targets;  // That they could run on, best first.
   std::int64_t max_message_bytes = 0;
   std::int64_t max_bytes_in_flight = 0;
 };

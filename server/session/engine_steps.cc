@@ -79,6 +79,15 @@ SharedBits BitsOf(const Call& call, const StepRecord& record, const Plan& plan, 
   return drawn;
 }
 
+// A mask may be larger than its tensor: an empty axis that is shared has size 1 in it.
+absl::Status CheckMaskSize(const Plan& plan, const Limits& limits) {
+  const auto bits = static_cast<std::size_t>(plan.layout.noise.ElementCount());
+  if (bits / 8 <= limits.max_mask_bytes) return absl::OkStatus();
+  return MakeError(Reason::kQuotaMessageBytes,
+                   absl::StrCat("shape: ", plan.layout.tensor.ToString(), " has a mask of ", bits,
+                                " bits, the most allowed is ", limits.max_mask_bytes * 8));
+}
+
 MaskView MakeMaskView(const Plan& plan, SharedBits bits) {
   if (bits == nullptr) bits = Share(KeepAllBits(plan));
   return {plan.layout.noise, plan.scale, std::move(bits)};
@@ -99,7 +108,7 @@ bool CanReplay(const StepRecord& record, const Shape& shape) {
 // before with this shape, else drawn from the session's stream and recorded.
 absl::StatusOr<StreamStep> TakeFromStream(Call& call, const StepRef& at, const Shape& shape,
                                           MaskCache& cache) {
-  SharedNumpyStream& shared = call.session->numpy_stream();
+  SharedStream& shared = call.session->stream();
   const std::lock_guard turn(shared.mutex);
   // The record is looked at again, because a call before this one in the stream may have been
   // a twin. Mode and options stay those that the call began with.
@@ -120,8 +129,8 @@ absl::StatusOr<StreamStep> TakeFromStream(Call& call, const StepRef& at, const S
     cache.Unreserve(bits.byte_size());
     return room;
   }
-  const NumpyLegacyStream before = shared.stream;
-  shared.stream.KeepBits(p, bits.count(), bits.data());
+  const SequentialNoise before = shared.noise;
+  shared.noise.Draw(p, bits);
   StepRecord record = MakeRecord(call.layer, plan);
   record.pinned = Share(std::move(bits));
   const SharedBits pinned = record.pinned;
@@ -129,7 +138,7 @@ absl::StatusOr<StreamStep> TakeFromStream(Call& call, const StepRef& at, const S
       *call.layer.state, *call.key, std::move(record), nullptr, Session::IfPresent::kReplace);
   if (!committed.ok()) {
     // The layer went meanwhile: the stream must not have moved.
-    shared.stream = before;
+    shared.noise = before;
     cache.Unreserve(pinned->byte_size());
     return committed;
   }
@@ -143,6 +152,9 @@ absl::StatusOr<ForwardOutcome> Engine::Forward(const StepRef& at, const TensorRe
   DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(registry_, at));
   if (call.layer.mode == Mode::kTrain && !call.key.has_value()) return StepRequired();
   DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, call.PresentPlan(input.shape));
+  if (plan.action == Action::kMask || return_mask) {
+    DROPOUTD_RETURN_IF_ERROR(CheckMaskSize(plan, limits_));
+  }
   ForwardOutcome outcome{call.layer.mode, DropProbability(*call.layer.config), std::nullopt};
   SharedBits bits;
   if (plan.action != Action::kMask) {
@@ -211,12 +223,7 @@ absl::StatusOr<MaskView> Engine::GetMask(const StepRef& at, const std::optional<
   DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, record.has_value()
                                                  ? call.RecordedPlan(*record, wanted)
                                                  : call.PresentPlan(wanted));
-  const auto noise_count = static_cast<std::size_t>(plan.layout.noise.ElementCount());
-  if (noise_count / 8 > limits_.max_mask_bytes) {
-    return MakeError(Reason::kQuotaMessageBytes,
-                     absl::StrCat("shape: ", wanted.ToString(), " has a mask of ", noise_count,
-                                  " bits, the most allowed is ", limits_.max_mask_bytes * 8));
-  }
+  DROPOUTD_RETURN_IF_ERROR(CheckMaskSize(plan, limits_));
   if (record.has_value() && wanted == record->shape) {
     return MakeMaskView(plan, BitsOf(call, *record, plan, cache_));
   }

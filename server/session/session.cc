@@ -17,7 +17,7 @@ std::uint64_t DrawSeed(const std::vector<LayerConfig>& layers) {
   const bool sequential = std::any_of(layers.begin(), layers.end(), [](const LayerConfig& layer) {
     return IsSequential(layer.generator);
   });
-  return sequential ? RandomSeed() & NumpyLegacyStream::kMaxSeed : RandomSeed();
+  return sequential ? RandomSeed() & SequentialNoise::kMaxSeed : RandomSeed();
 }
 
 absl::Status LayerNotFound(std::string_view layer_id) {
@@ -195,19 +195,19 @@ absl::StatusOr<std::uint64_t> Session::ReleaseSteps(std::string_view layer_id,
   return count;
 }
 
-SharedNumpyStream& Session::numpy_stream() {
+SharedStream& Session::stream() {
   const std::lock_guard lock(mutex_);
   // Made when first needed: few sessions have such a layer.
-  if (numpy_stream_ == nullptr) numpy_stream_ = std::make_unique<SharedNumpyStream>(seed_);
-  return *numpy_stream_;
+  if (stream_ == nullptr) stream_ = std::make_unique<SharedStream>(seed_);
+  return *stream_;
 }
 
 absl::Status Session::CheckLayer(const LayerConfig& config) const {
   DROPOUTD_RETURN_IF_ERROR(Validate(config));
-  if (IsSequential(config.generator) && seed_ > NumpyLegacyStream::kMaxSeed) {
+  if (IsSequential(config.generator) && seed_ > SequentialNoise::kMaxSeed) {
     return MakeError(Reason::kInvalidLayer,
                      absl::StrCat("generator: NUMPY_LEGACY needs a session seed in [0, ",
-                                  NumpyLegacyStream::kMaxSeed, "], the seed is ", seed_));
+                                  SequentialNoise::kMaxSeed, "], the seed is ", seed_));
   }
   return absl::OkStatus();
 }

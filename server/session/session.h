@@ -17,7 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/dropout/layer_config.h"
-#include "server/random/numpy_legacy.h"
+#include "server/dropout/sequential_noise.h"
 #include "server/session/clock.h"
 #include "server/session/step_book.h"
 
@@ -71,13 +71,13 @@ struct LayerSnapshot {
   std::optional<StepRecord> record;  // Of the step that was asked for.
 };
 
-// The numpy.random stream of a session. Whoever draws holds its lock, because the order
-// of the draws is what the stream is about.
-struct SharedNumpyStream {
-  explicit SharedNumpyStream(std::uint64_t seed) : stream(seed) {}
+// The sequential noise of a session. Whoever draws holds its lock, because the order of the
+// draws is what it is about.
+struct SharedStream {
+  explicit SharedStream(std::uint64_t seed) : noise(seed) {}
 
   std::mutex mutex;
-  NumpyLegacyStream stream;
+  SequentialNoise noise;
 };
 
 // Thread-safe. Its lock is held for look-ups and small changes, never while a tensor is
@@ -136,7 +136,7 @@ class Session {
   // Empty layer_id: all layers. Returns how many records were forgotten. LAYER_NOT_FOUND.
   absl::StatusOr<std::uint64_t> ReleaseSteps(std::string_view layer_id, std::uint64_t through_step);
 
-  SharedNumpyStream& numpy_stream();
+  SharedStream& stream();
 
  private:
   using Layers = std::map<std::string, std::shared_ptr<LayerState>, std::less<>>;
@@ -169,7 +169,7 @@ class Session {
   mutable std::mutex mutex_;
   Mode mode_;
   Layers layers_;
-  std::unique_ptr<SharedNumpyStream> numpy_stream_;
+  std::unique_ptr<SharedStream> stream_;
 };
 
 }  // namespace dropoutd

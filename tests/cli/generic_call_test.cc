@@ -130,8 +130,8 @@ TEST_F(GenericCallTest, RequestsThatDoNotFit) {
 TEST_F(GenericCallTest, StreamsMessagesInOrder) {
   ASSERT_TRUE(
       Call("Exchange", {R"({"data": "YQ==", "has_more": true})", R"({"data": "Yg=="})"}).ok());
-  EXPECT_THAT(answers_, ElementsAre(R"({"data":"YQ==","has_more":true})",
-                                    R"({"data":"Yg==","has_more":false})"));
+  EXPECT_THAT(answers_, ElementsAre(R"({"has_more":true,"data":"YQ=="})",
+                                    R"({"has_more":false,"data":"Yg=="})"));
 }
 
 TEST_F(GenericCallTest, EmptyStream) {

@@ -56,7 +56,7 @@ TEST(JsonOutputTest, Sessions) {
   session.layers = {layer};
   EXPECT_EQ(DumpJsonLine(ToJson(session)),
             R"({"session_id":"s","seed":18446744073709551615,"mode":"train","layers":[)"
-            R"({"layer_id":"l","mode":"eval","revision":0,"p":0.5,"generator":"unknown(7)",)"
+            R"_({"layer_id":"l","mode":"eval","revision":0,"p":0.5,"generator":"unknown(7)",)_"
             R"("scaling":"inverted","variant":"dropout","dropout":{"broadcast_axes":[1,2]}}],)"
             R"("ttl":"5400s","create_time":"1970-01-01T00:00:00Z",)"
             R"("expire_time":"1970-01-01T00:00:00Z"})");

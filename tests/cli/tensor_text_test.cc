@@ -47,6 +47,8 @@ TEST(TensorTextTest, NotFiniteValues) {
   const double infinity = std::numeric_limits<double>::infinity();
   EXPECT_EQ(Format({3}, {std::numeric_limits<double>::quiet_NaN(), -infinity, 1}),
             "[ nan, -inf,   1.]");
+  EXPECT_EQ(Format({3}, {infinity, 0.125, 10.5}), "[   inf,  0.125, 10.5  ]");
+  EXPECT_EQ(Format({2}, {1e-5, infinity}), "[1.e-05,    inf]");
 }
 
 TEST(TensorTextTest, ShowsTheShortestDecimalOfNarrowTypes) {
@@ -57,13 +59,19 @@ TEST(TensorTextTest, EmptyTensor) { EXPECT_EQ(Format({0, 3}, {}), "[]"); }
 
 TEST(TensorTextTest, WrapsLongLines) {
   EXPECT_EQ(Format({20}, Range(20)),
-            "[ 0.,  1.,  2.,  3.,  4.,  5.,  6.,  7.,  8.,  9., 10., 11., 12., 13.,\n"
-            " 14., 15., 16., 17., 18., 19.]");
+            "[ 0.,  1.,  2.,  3.,  4.,  5.,  6.,  7.,  8.,  9., 10., 11., 12., 13., 14.,\n"
+            " 15., 16., 17., 18., 19.]");
+  std::vector<double> halves = Range(24);
+  for (double& value : halves) value /= 2;
+  EXPECT_EQ(Format({1, 2, 12}, halves),
+            "[[[ 0. ,  0.5,  1. ,  1.5,  2. ,  2.5,  3. ,  3.5,  4. ,  4.5,  5. ,\n"
+            "    5.5],\n"
+            "  [ 6. ,  6.5,  7. ,  7.5,  8. ,  8.5,  9. ,  9.5, 10. , 10.5, 11. ,\n"
+            "   11.5]]]");
 }
 
 TEST(TensorTextTest, ElidesPast1000Elements) {
-  EXPECT_EQ(Format({1001}, Range(1001)),
-            "[0.000e+00, 1.000e+00, 2.000e+00, ..., 9.980e+02, 9.990e+02, 1.000e+03]");
+  EXPECT_EQ(Format({1001}, Range(1001)), "[   0.,    1.,    2., ...,  998.,  999., 1000.]");
   EXPECT_EQ(Format({1, 1000}, Range(1000)).find("..."), std::string::npos);
   const std::string text =
       FormatTensor(MakeTensor(DataType::kFloat32, {100, 20}, std::vector<float>(2000, 1.0f)));

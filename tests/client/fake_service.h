@@ -1,6 +1,6 @@
 // A DropoutService that records what it is asked and answers what it is told.
-#ifndef DROPOUT_TESTS_CLIENT_FAKE_SERVICE_H_
-#define DROPOUT_TESTS_CLIENT_FAKE_SERVICE_H_
+#ifndef DROPOUTD_TESTS_CLIENT_FAKE_SERVICE_H_
+#define DROPOUTD_TESTS_CLIENT_FAKE_SERVICE_H_
 
 #include <grpcpp/server_context.h>
 
@@ -112,4 +112,4 @@ class FakeService final : public v1::DropoutService::Service {
 
 }  // namespace dropout
 
-#endif  // DROPOUT_TESTS_CLIENT_FAKE_SERVICE_H_
+#endif  // DROPOUTD_TESTS_CLIENT_FAKE_SERVICE_H_

@@ -1,6 +1,6 @@
 // A dropoutd of a test's own.
-#ifndef DROPOUT_TESTS_CLIENT_SERVER_PROCESS_H_
-#define DROPOUT_TESTS_CLIENT_SERVER_PROCESS_H_
+#ifndef DROPOUTD_TESTS_CLIENT_SERVER_PROCESS_H_
+#define DROPOUTD_TESTS_CLIENT_SERVER_PROCESS_H_
 
 #include <sys/types.h>
 
@@ -30,4 +30,4 @@ class ServerProcess {
 
 }  // namespace dropout
 
-#endif  // DROPOUT_TESTS_CLIENT_SERVER_PROCESS_H_
+#endif  // DROPOUTD_TESTS_CLIENT_SERVER_PROCESS_H_

@@ -91,7 +91,7 @@ def bad_layers():
     """(name, layer, reason, word)"""
     for p in ["nan", "inf", "-inf", -1, -5e-324, 1, 1.5, 1e308]:
         yield f"p {p}", dropout_layer(DROP, float(p)), "INVALID_LAYER", "p:"
-    for name, layer_id in [("empty", ""), ("129 bytes", "x" * 129), ("129 bytes of UTF-8", "€" * 43),
+    for name, layer_id in [("empty", ""), ("129 bytes", "x" * 129), ("43 characters", "€" * 43),
                            ("huge", "x" * MIB), ("newline", "a\nb"), ("NUL", "a\0b"),
                            ("DEL", "a\x7f"), ("tab", "\t")]:
         yield f"layer_id {name}", dropout_layer(layer_id), "INVALID_LAYER", "layer_id:"
@@ -417,7 +417,8 @@ def good_request(rpc):
 def message_rows():
     """Bytes that do not parse. Field 1 is the session's id in nearly every request."""
     broken = [("invalid UTF-8", b"\x0a\x02\xc3\x28"), ("lone surrogate", b"\x0a\x03\xed\xa0\x80"),
-              ("length past the end", b"\x0a\x7f\x61"), ("huge length", b"\x0a\xff\xff\xff\xff\x0f"),
+              ("length past the end", b"\x0a\x7f\x61"),
+              ("huge length", b"\x0a\xff\xff\xff\xff\x0f"),
               ("tag alone", b"\x0a"), ("field 0", b"\x02\x00"), ("wire type 6", b"\x0e"),
               ("end of a group that never began", b"\x0c"), ("varint without an end", b"\x80" * 11),
               ("varint of 11 bytes", b"\xf8\x01" + b"\xff" * 10 + b"\x01"),

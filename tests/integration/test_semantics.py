@@ -4,6 +4,7 @@ import concurrent.futures
 import hashlib
 import itertools
 import random
+import statistics
 import threading
 import time
 import unittest
@@ -285,7 +286,7 @@ class ValueTest(WireTest):
             with self.subTest(dtype=dtype):
                 answer = self.forward(x, 1, return_mask=True)
                 kept = kept_elements(answer.mask)
-                for special in range(len(specials)):  # Each is kept somewhere and dropped elsewhere.
+                for special in range(len(specials)):  # Each is kept here, dropped there.
                     self.assertEqual(set(kept[special::len(specials)]), {True, False})
                 for result in [to_array(answer.output), self.backward(x, 1)]:
                     self.assertEqual(result[~kept].tobytes(), bytes(result[~kept].nbytes))
@@ -595,10 +596,11 @@ class SessionTest(WireTest):
                  lambda: self.create_session(), lambda: self.client.get_session(self.session_id)]
 
         def expire_time():
-            """Listing does not renew, so it shows what the call before it did."""
-            return next(session.expire_time.ToNanoseconds()
-                        for session in self.client.list_sessions()
-                        if session.session_id == self.session_id)
+            """Listing does not renew, so it shows what the call before it did. The median,
+            because the server computes it from two clocks, and may pause between them."""
+            return statistics.median(session.expire_time.ToNanoseconds()
+                                     for _ in range(5) for session in self.client.list_sessions()
+                                     if session.session_id == self.session_id)
 
         for number, call in enumerate(calls):
             with self.subTest(number):
@@ -607,10 +609,10 @@ class SessionTest(WireTest):
                 self.assertGreater(expire_time(), before)
 
     def test_session_expires_and_its_id_is_free(self):
-        ttl = Duration(nanos=300_000_000)
-        self.client.create_session("short", [dropout_layer("a")], ttl=ttl, seed=1)
-        for step in range(5):  # Lives as long as it is used.
-            self.client.forward("short", "a", X, step)
+        self.client.create_session("short", ttl=Duration(seconds=1), seed=1)
+        end = time.monotonic() + 2
+        while time.monotonic() < end:  # Lives as long as it is used.
+            self.client.get_session("short")
         end = time.monotonic() + EXPIRY_SECONDS
         while any(s.session_id == "short" for s in self.client.list_sessions()):
             self.assertLess(time.monotonic(), end)
@@ -637,8 +639,7 @@ class DefaultTtlTest(WireTest):
         self.assertEqual(session.ttl, Duration(seconds=90))
         self.assertEqual(self.client.info().limits.default_ttl, Duration(seconds=90))
         life = session.expire_time.ToNanoseconds() - session.create_time.ToNanoseconds()
-        self.assertGreaterEqual(life, 90 * 10**9)
-        self.assertLess(life, 150 * 10**9)
+        self.assertAlmostEqual(life / 1e9, 90, delta=30)
 
 
 class NumpyLegacyTest(WireTest):
@@ -798,7 +799,7 @@ class SimdTargetTest(unittest.TestCase):
                         sample_offset=length % 5)
                 add(session_id, "b", random_elements(source, (9, 13, 11), dtype), dtype)
         for dtype, storage in STORAGE.items():
-            x = np.arange(17 * MIB // storage.itemsize).astype(storage)
+            x = (np.arange(17 * MIB // storage.itemsize) % 1000).astype(storage)
             add("p-0.5", "a", x, dtype)
         return results
 
@@ -904,6 +905,26 @@ class ConcurrencyTest(WireTest):
         numpy = np.random.RandomState(11)
         expected = [masked(self.x, numpy.rand(*self.SHAPE) > 0.5, 2.0).tobytes() for _ in steps]
         self.assertEqual(sorted(outputs[::2]), sorted(expected))
+
+    def test_mode_that_changes_meanwhile_makes_no_gap_in_the_stream(self):
+        """Calls that were answered in EVAL drew nothing, the others one mask each."""
+        self.create_layer("legacy", 0.5, generator=NUMPY_LEGACY)
+
+        def forward(step):
+            if step % 3 == 0:
+                self.set_mode(EVAL if step % 2 else TRAIN, ["legacy"])
+            return self.forward(self.x, step, "legacy")
+
+        with concurrent.futures.ThreadPoolExecutor(self.THREADS) as pool:
+            answers = list(pool.map(forward, range(600)))
+        outputs = {mode: [answer.output.data for answer in answers if answer.mode == mode]
+                   for mode in [TRAIN, EVAL]}
+        self.assertTrue(outputs[TRAIN] and outputs[EVAL])
+        self.assertEqual(set(outputs[EVAL]), {self.x.tobytes()})
+        numpy = np.random.RandomState(11)
+        expected = [masked(self.x, numpy.rand(*self.SHAPE) > 0.5, 2.0).tobytes()
+                    for _ in outputs[TRAIN]]
+        self.assertEqual(sorted(outputs[TRAIN]), sorted(expected))
 
 
 class TransportTest(WireTest):

@@ -7,6 +7,7 @@
 #include <limits>
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
@@ -53,11 +54,11 @@ TEST(MakeBernoulliStream, KeyDoesNotDependOnP) {
 }
 
 TEST(MakeBernoulliStream, EveryCoordinateGivesItsOwnKey) {
-  const std::string layers[] = {"", "a", "b", "ab", "ba", std::string("a\0", 2)};
+  const std::vector<std::string_view> layers = {"", "a", "b", "ab", "ba", {"a\0", 2}};
   std::set<KeyWords> seen;
   std::size_t count = 0;
   for (const std::uint64_t seed : {0ull, 1ull, 1ull << 32, ~0ull}) {
-    for (const std::string& layer : layers) {
+    for (const std::string_view layer : layers) {
       for (const KeyKind kind : {KeyKind::kStep, KeyKind::kSequence}) {
         for (const std::uint64_t value : {0ull, 1ull, 1ull << 32, ~0ull}) {
           seen.insert(Words({seed, layer, kind, value}));

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "server/random/numpy_legacy.h"
 #include "server/session/engine.h"
 #include "tests/session/support.h"
 

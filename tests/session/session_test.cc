@@ -5,6 +5,7 @@
 #include <set>
 #include <vector>
 
+#include "server/random/numpy_legacy.h"
 #include "tests/session/manual_clock.h"
 #include "tests/session/support.h"
 

@@ -19,6 +19,7 @@ HEADER_KINDS = [
     (r"(grpc|grpcpp)/", "grpc"),
     (r"(sys|netinet|arpa|linux)/", "posix"),
     (r"(dirent|dlfcn|fcntl|netdb|poll|pthread|signal|unistd)\.h$", "posix"),
+    (r"malloc\.h$", "std"),  # glibc's own: malloc_trim.
     (r"[a-z_]+$", "std"),
 ]
 

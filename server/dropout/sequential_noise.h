@@ -1,0 +1,31 @@
+// Noise of a sequential generator: bits whose meaning is the order in which they are drawn.
+#ifndef DROPOUTD_SERVER_DROPOUT_SEQUENTIAL_NOISE_H_
+#define DROPOUTD_SERVER_DROPOUT_SEQUENTIAL_NOISE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "server/dropout/packed_bits.h"
+#include "server/random/numpy_legacy.h"
+
+namespace dropoutd {
+
+// The stream of GENERATOR_NUMPY_LEGACY. A copy goes its own way from the same place. Not
+// thread-safe: one thread at a time draws.
+class SequentialNoise {
+ public:
+  static constexpr std::uint64_t kMaxSeed = NumpyLegacyStream::kMaxSeed;
+
+  // seed <= kMaxSeed.
+  explicit SequentialNoise(std::uint64_t seed) : stream_(seed) {}
+
+  // Fills `bits`: each is 0 with probability p.
+  void Draw(double p, PackedBits& bits) { stream_.KeepBits(p, bits.count(), bits.data()); }
+
+ private:
+  NumpyLegacyStream stream_;
+};
+
+}  // namespace dropoutd
+
+#endif  // DROPOUTD_SERVER_DROPOUT_SEQUENTIAL_NOISE_H_
