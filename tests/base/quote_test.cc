@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
+
 namespace dropoutd {
 namespace {
 
@@ -33,17 +35,18 @@ TEST(Quote, QuotesAndControlCharactersAreEscaped) {
 
 TEST(Quote, LongTextIsCutAfter64Bytes) {
   const std::string longest(64, 'x');
-  EXPECT_EQ(Quote(longest), "\"" + longest + "\"");
-  EXPECT_EQ(Quote(longest + "y"), "\"" + longest + "\"...");
-  EXPECT_EQ(Quote(std::string(1 << 20, 'x')), "\"" + longest + "\"...");
+  EXPECT_EQ(Quote(longest), absl::StrCat("\"", longest, "\""));
+  EXPECT_EQ(Quote(longest + "y"), absl::StrCat("\"", longest, "\"..."));
+  EXPECT_EQ(Quote(std::string(1 << 20, 'x')), absl::StrCat("\"", longest, "\"..."));
 }
 
 TEST(Quote, CutsBetweenCharacters) {
   // 3 bytes each: the 22nd character straddles the limit.
-  EXPECT_EQ(Quote(Repeat("層", 30)), "\"" + Repeat("層", 21) + "\"...");
+  EXPECT_EQ(Quote(Repeat("層", 30)), absl::StrCat("\"", Repeat("層", 21), "\"..."));
   // 4 bytes each: the limit falls between two.
-  EXPECT_EQ(Quote(Repeat("😀", 17)), "\"" + Repeat("😀", 16) + "\"...");
-  EXPECT_EQ(Quote("x" + Repeat("😀", 16)), "\"x" + Repeat("😀", 15) + "\"...");
+  EXPECT_EQ(Quote(Repeat("😀", 17)), absl::StrCat("\"", Repeat("😀", 16), "\"..."));
+  EXPECT_EQ(Quote(absl::StrCat("x", Repeat("😀", 16))),
+            absl::StrCat("\"x", Repeat("😀", 15), "\"..."));
 }
 
 TEST(Quote, NoCharacterAtAllIsStillShort) {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "server/random/numpy_legacy.h"
+#include "server/dropout/sequential_noise.h"
 #include "tests/dropout/naive_forward.h"
 #include "tests/kernels/naive.h"
 #include "tests/kernels/simd_target_fixture.h"
@@ -24,10 +24,20 @@ struct Structure {
 // Of one chunk and of more, elementwise and shared, empty and scalar.
 const std::vector<Structure>& Structures() {
   static const std::vector<Structure> structures = {
-      {{}, {}},           {{1}, {0}},         {{0}, {}},           {{3, 0, 4}, {1}},
-      {{4, 5}, {}},       {{4096}, {}},       {{4097}, {}},        {{3, 4099}, {}},
-      {{3, 4099}, {0}},   {{3, 4099}, {1}},   {{7, 33, 19}, {-1}}, {{7, 33, 19}, {0, 2}},
-      {{7, 33, 19}, {1}}, {{2, 3, 2, 3, 2, 3, 2, 3}, {1, 3, -2}},
+      {{}, {}},
+      {{1}, {0}},
+      {{0}, {}},
+      {{3, 0, 4}, {1}},
+      {{4, 5}, {}},
+      {{4096}, {}},
+      {{4097}, {}},
+      {{3, 4099}, {}},
+      {{3, 4099}, {0}},
+      {{3, 4099}, {1}},
+      {{7, 33, 19}, {-1}},
+      {{7, 33, 19}, {0, 2}},
+      {{7, 33, 19}, {1}},
+      {{2, 3, 2, 3, 2, 3, 2, 3}, {1, 3, -2}},
   };
   return structures;
 }
@@ -174,18 +184,31 @@ TEST(Apply, NumpyLegacyExample) {
   LayerConfig config = MakeConfig(0.5);
   config.generator = Generator::kNumpyLegacy;
   const Plan plan = MakePlanOf({config, Mode::kTrain, {1, 0, 0}, {4, 5}});
-  NumpyLegacyStream stream(1);
   PackedBits bits(20);
-  stream.KeepBits(0.5, bits.count(), bits.data());
+  SequentialNoise(1).Draw(0.5, bits);
   std::vector<double> x(20);
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<double>(i + 1);
   std::vector<double> y(20);
   Apply(plan, &bits, DataType::kFloat64, x.data(), y.data());
-  const std::vector<double> expected = {0,  4, 0,  0, 0,   //
-                                        0,  0, 0,  0, 20,  //
-                                        0,  24, 0, 28, 0,  //
-                                        32, 0, 36, 0, 0};
+  const std::vector<double> expected = {0,  4,  0,  0,  0,   //
+                                        0,  0,  0,  0,  20,  //
+                                        0,  24, 0,  28, 0,   //
+                                        32, 0,  36, 0,  0};
   EXPECT_EQ(y, expected);
+}
+
+TEST(SequentialNoise, ACopyGoesOnFromTheSamePlace) {
+  SequentialNoise noise(7);
+  PackedBits skipped(13);
+  noise.Draw(0.5, skipped);
+  SequentialNoise copy = noise;
+  PackedBits bits(1000);
+  noise.Draw(0.5, bits);
+  PackedBits copied(1000);
+  copy.Draw(0.5, copied);
+  EXPECT_EQ(copied.bytes(), bits.bytes());
+  noise.Draw(0.5, bits);
+  EXPECT_NE(copied.bytes(), bits.bytes());
 }
 
 }  // namespace

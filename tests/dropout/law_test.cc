@@ -68,7 +68,8 @@ Words Lagged(const Words& words, std::size_t lag) {
 
 // The first n elements, n a multiple of 64 or all.
 Words First(const Words& words, std::size_t n) {
-  return {words.begin(), words.begin() + static_cast<std::ptrdiff_t>(std::min(n / 64, words.size()))};
+  return {words.begin(),
+          words.begin() + static_cast<std::ptrdiff_t>(std::min(n / 64, words.size()))};
 }
 
 // How far a sum of n independent indicators of probability p is off, in sigmas.
@@ -139,8 +140,8 @@ TEST_P(LawTest, CoordinatesAreIndependent) {
   const double p = GetParam();
   const Coordinate base;
   const Coordinate others[] = {
-      {1, 1, "drop"}, {1, 2, "drop"},  {1, 1ull << 32, "drop"}, {1, 0, "drop2"}, {1, 0, "Drop"},
-      {2, 0, "drop"}, {0, 0, "drop"}, {1ull << 32, 0, "drop"},
+      {1, 1, "drop"}, {1, 2, "drop"}, {1, 1ull << 32, "drop"}, {1, 0, "drop2"},
+      {1, 0, "Drop"}, {2, 0, "drop"}, {0, 0, "drop"},          {1ull << 32, 0, "drop"},
   };
   std::vector<Covariance> covariances(std::size(others), Covariance(p));
   for (std::int64_t first = 0; first < kElements; first += kChunk) {
@@ -203,15 +204,13 @@ TEST_P(LawTest, TiesAreDroppedAtTheirOwnRate) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(, LawTest, testing::ValuesIn(kProbabilities),
-                         [](const auto& param_info) {
-                           std::string name("p");
-                           name += testing::PrintToString(param_info.param);
-                           std::replace_if(
-                               name.begin(), name.end(), [](char c) { return !std::isalnum(c); },
-                               '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(, LawTest, testing::ValuesIn(kProbabilities), [](const auto& param_info) {
+  std::string name("p");
+  name += testing::PrintToString(param_info.param);
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !std::isalnum(c); }, '_');
+  return name;
+});
 
 }  // namespace
 }  // namespace dropoutd

@@ -1,4 +1,6 @@
 // The known answers of tests/reference/mask_vectors.json, on every instruction set.
+#include "tests/random/mask_vectors.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -6,13 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "server/dropout/sequential_noise.h"
 #include "server/random/mask_key.h"
-#include "server/random/numpy_legacy.h"
 #include "tests/dropout/naive_forward.h"
 #include "tests/dropout/sha256.h"
 #include "tests/kernels/naive.h"
 #include "tests/kernels/simd_target_fixture.h"
-#include "tests/random/mask_vectors.h"
 
 namespace dropoutd {
 namespace {
@@ -21,8 +22,11 @@ using Json = nlohmann::json;
 
 // The vector's call in train mode; vectors keyed by step have seed and t.
 Call ToCall(const Json& vector) {
-  Call call{MakeConfig(vector.at("p"), vector.at("broadcast_axes").get<std::vector<std::int32_t>>()),
-            Mode::kTrain, {}, vector.at("shape").get<Sizes>()};
+  Call call{
+      MakeConfig(vector.at("p"), vector.at("broadcast_axes").get<std::vector<std::int32_t>>()),
+      Mode::kTrain,
+      {},
+      vector.at("shape").get<Sizes>()};
   if (!vector.contains("layer_id")) return call;
   const MaskKey key = ToMaskKey(vector);
   call.config.layer_id = std::string(key.layer_id);
@@ -139,7 +143,7 @@ TEST(MaskVectors, Scales) {
 
 TEST(MaskVectors, NumpyLegacySessions) {
   for (const Json& session : MaskVectors("numpy_legacy_sessions")) {
-    NumpyLegacyStream stream(ToUint64(session.at("seed")));
+    SequentialNoise noise(ToUint64(session.at("seed")));
     for (const Json& forward : session.at("forwards")) {
       SCOPED_TRACE(forward.dump());
       Call call = ToCall(forward);
@@ -147,7 +151,7 @@ TEST(MaskVectors, NumpyLegacySessions) {
       const Plan plan = MakePlanOf(call);
       ASSERT_EQ(plan.action, Action::kMask);
       PackedBits bits(static_cast<std::size_t>(plan.layout.noise.ElementCount()));
-      stream.KeepBits(call.config.p, bits.count(), bits.data());
+      noise.Draw(call.config.p, bits);
       ExpectMask(forward, plan, bits);
     }
   }

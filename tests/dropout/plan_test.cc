@@ -53,8 +53,8 @@ TEST(MakePlan, ProbabilityZeroCopies) {
 }
 
 TEST(MakePlan, TinyProbabilitiesStillMask) {
-  const Plan plan = PlanOf(std::numeric_limits<double>::denorm_min(), Mode::kTrain,
-                           Scaling::kInverted);
+  const Plan plan =
+      PlanOf(std::numeric_limits<double>::denorm_min(), Mode::kTrain, Scaling::kInverted);
   EXPECT_EQ(plan.action, Action::kMask);
   EXPECT_EQ(plan.scale, 1.0);
   EXPECT_EQ(plan.stream.threshold, 0u);

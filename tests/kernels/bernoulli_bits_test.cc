@@ -33,9 +33,7 @@ constexpr std::uint64_t kThresholds[] = {
 
 // Index ranges that start in kOffsets places from here on.
 constexpr std::uint64_t kBases[] = {
-    0,
-    4096 - 16,
-    (std::uint64_t{1} << 32) - 350,                      // The index's lower word ends.
+    0, 4096 - 16, (std::uint64_t{1} << 32) - 350,        // The index's lower word ends.
     (std::uint64_t{1} << 36) - 350,                      // The block's lower word ends.
     (std::uint64_t{1} << 63) - kMaxCount - kOffsets + 1  // The last range ends the format.
 };

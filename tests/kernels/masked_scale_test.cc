@@ -29,8 +29,9 @@ std::size_t Size(DataType dtype) { return static_cast<std::size_t>(ElementSize(d
 // A place with a chosen misalignment, with a cache line of guard on both sides.
 class Place {
  public:
-  explicit Place(std::size_t capacity) : buffer_(new(std::align_val_t{kLine}) Line[Lines(capacity)]),
-                                         size_(Lines(capacity) * kLine) {}
+  explicit Place(std::size_t capacity)
+      : buffer_(new (std::align_val_t{kLine}) Line[Lines(capacity)]),
+        size_(Lines(capacity) * kLine) {}
 
   std::uint8_t* Fill(std::size_t misalignment, const Bytes& contents) {
     std::memset(data(), kGuardByte, size_);

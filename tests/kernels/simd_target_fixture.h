@@ -37,9 +37,8 @@ inline std::string SimdTargetName(const testing::TestParamInfo<std::string>& inf
 }  // namespace dropoutd
 
 // Instantiates a suite that is a SimdTargetFixture.
-#define DROPOUTD_FOR_EVERY_SIMD_TARGET(suite)                               \
-  INSTANTIATE_TEST_SUITE_P(, suite,                                         \
-                           testing::ValuesIn(dropoutd::kernels::SimdTargets()), \
+#define DROPOUTD_FOR_EVERY_SIMD_TARGET(suite)                                            \
+  INSTANTIATE_TEST_SUITE_P(, suite, testing::ValuesIn(dropoutd::kernels::SimdTargets()), \
                            dropoutd::SimdTargetName)
 
 #endif  // DROPOUTD_TESTS_KERNELS_SIMD_TARGET_FIXTURE_H_

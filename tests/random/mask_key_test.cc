@@ -38,8 +38,7 @@ TEST(MakeBernoulliStream, KnownKeys) {
 TEST(MakeBernoulliStream, KnownThresholds) {
   for (const auto& vector : MaskVectors("masks")) {
     const double p = vector.at("p");
-    EXPECT_EQ(MakeBernoulliStream(ToMaskKey(vector), p).threshold,
-              ToUint64(vector.at("threshold")))
+    EXPECT_EQ(MakeBernoulliStream(ToMaskKey(vector), p).threshold, ToUint64(vector.at("threshold")))
         << p;
     EXPECT_EQ(BernoulliThreshold(p), ToUint64(vector.at("threshold"))) << p;
   }
