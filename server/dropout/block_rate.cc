@@ -68,7 +68,8 @@ double SeedRate(double p, std::span<const std::int64_t> sizes, std::span<const s
     volume *= static_cast<double>(blocks[i]);
   }
   if (gamma == DropBlockOptions::Gamma::kPaper) {
-    return std::min(1.0, p / volume * positions / seed_places);
+    constexpr double kMost = 0x1.fffffffffffffp-1;  // The largest probability below 1.
+    return std::min(kMost, p / volume * positions / seed_places);
   }
   Coverage coverage = {{1, 1.0}};
   for (std::size_t i = 0; i < sizes.size(); ++i) {

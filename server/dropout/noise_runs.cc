@@ -49,6 +49,7 @@ void NoiseRuns::SetStrides() {
 }
 
 void NoiseRuns::Seek(std::int64_t element) {
+  if (element == 0) return;  // Also where an axis is empty.
   for (int i = 0; i < axis_count_; ++i) {
     Axis& axis = axes_[static_cast<std::size_t>(i)];
     axis.at = element % axis.size;

@@ -37,7 +37,7 @@ struct StepRef {
   std::string_view layer_id;
   std::optional<std::uint64_t> step;
   std::int64_t sample_offset = 0;
-  std::optional<std::uint64_t> sequence_id;
+  std::optional<std::uint64_t> sequence_id = {};
 };
 
 struct SessionPage {

@@ -58,11 +58,12 @@ struct Call {
 };
 
 absl::StatusOr<Call> BeginCall(const SessionRegistry& registry, const StepRef& at) {
-  DROPOUTD_ASSIGN_OR_RETURN(std::shared_ptr<Session> session, registry.Find(at.session_id));
-  DROPOUTD_ASSIGN_OR_RETURN(LayerSnapshot layer, session->Snapshot(at.layer_id, KeyOf(at)));
-  const Coordinates coordinates{session->seed(), at.step.value_or(0), at.sample_offset,
-                                at.sequence_id.value_or(0)};
-  return Call{std::move(session), std::move(layer), coordinates};
+  Call call;
+  DROPOUTD_ASSIGN_OR_RETURN(call.session, registry.Find(at.session_id));
+  DROPOUTD_ASSIGN_OR_RETURN(call.layer, call.session->Snapshot(at.layer_id, KeyOf(at)));
+  call.coordinates = {call.session->seed(), at.step.value_or(0), at.sample_offset,
+                      at.sequence_id.value_or(0)};
+  return call;
 }
 
 // What the layer, as it is now, cannot do without.
