@@ -90,6 +90,19 @@ class Server:
         """What the server has written to standard error so far."""
         return "".join(self._stderr)
 
+    def memory(self, name="VmRSS"):
+        """A figure of /proc/PID/status in bytes: VmRSS resident now, VmHWM at most so far."""
+        with open(f"/proc/{self.pid}/status", encoding="utf-8") as status:
+            for line in status:
+                if line.startswith(f"{name}:"):
+                    return int(line.split()[1]) * 1024
+        raise AssertionError(f"no {name} of process {self.pid}")
+
+    def has_sanitizer(self):
+        """Whether its memory is a sanitizer's more than its own."""
+        with open(f"/proc/{self.pid}/maps", encoding="utf-8") as maps:
+            return "libasan" in maps.read()
+
     def signal(self, number=signal.SIGTERM):
         self._process.send_signal(number)
 
