@@ -173,11 +173,12 @@ class CommandError(Exception):
     """dropoutctl exited with a status other than 0."""
 
 
-def ctl(*args, stdin=None, check=True):
-    """Runs dropoutctl; returns the completed process, with bytes in stdout and stderr."""
+def ctl(*args, stdin=None, check=True, env=None):
+    """Runs dropoutctl, with `env` added to its environment; returns the completed process, with
+    bytes in stdout and stderr."""
     done = subprocess.run(
         [os.environ["DROPOUTCTL_BIN"], *args], input=stdin if stdin is not None else b"",
-        capture_output=True, timeout=COMMAND_SECONDS, env=clean_environment())
+        capture_output=True, timeout=COMMAND_SECONDS, env={**clean_environment(), **(env or {})})
     if check and done.returncode != 0:
         raise CommandError(f"dropoutctl {' '.join(args)}: exit status {done.returncode}\n"
                            f"{done.stderr.decode(errors='replace')}")
