@@ -7,33 +7,35 @@
 
 #include <exception>
 #include <new>
+#include <string>
+#include <string_view>
+#include <type_traits>
 
 #include "absl/status/status.h"
+#include "absl/strings/strip.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/service/call_gate.h"
 #include "server/service/error_mapping.h"
+#include "server/session/session_key.h"
 
 namespace dropoutd {
 
-// Keeps a call's place in the gate.
-class GatePass {
- public:
-  GatePass(CallGate& gate, std::size_t byte_size)
-      : gate_(gate), byte_size_(byte_size), status_(gate.Enter(byte_size)) {}
-  ~GatePass() {
-    if (status_.ok()) gate_.Leave(byte_size_);
+// The RPC whose request's type is `Request`: they are named alike.
+template <typename Request>
+std::string_view MethodOf() {
+  static const std::string method(
+      absl::StripSuffix(Request::descriptor()->name(), "Request"));
+  return method;
+}
+
+// Makes a session's id in `request` its key: from here on, no id means another tenant's.
+template <typename Request>
+void QualifySession(std::string_view tenant, Request& request) {
+  if constexpr (requires { request.session_id(); }) {
+    request.set_session_id(SessionKey(tenant, request.session_id()));
   }
-  GatePass(const GatePass&) = delete;
-  GatePass& operator=(const GatePass&) = delete;
-
-  const absl::Status& status() const { return status_; }
-
- private:
-  CallGate& gate_;
-  const std::size_t byte_size_;
-  const absl::Status status_;
-};
+}
 
 template <typename Message>
 absl::Status Parse(const grpc::ByteBuffer& bytes, Message& message) {
@@ -53,18 +55,27 @@ absl::Status Serialize(const Message& message, grpc::ByteBuffer& bytes) {
   return absl::OkStatus();
 }
 
-// Runs `handle(request, response) -> absl::Status` as a unary call's handler.
+// Runs `handle(request, response) -> absl::Status` as a unary call's handler. The request
+// names its session by its key.
 template <typename Request, typename Response, typename Handle>
 grpc::ServerUnaryReactor* RunUnary(CallGate& gate, grpc::CallbackServerContext& context,
                                    const grpc::ByteBuffer& in, grpc::ByteBuffer& out,
                                    Handle handle) {
+  GatedCall call;
+  call.method = MethodOf<Request>();
+  call.context = &context;
+  call.request_bytes = in.Length();
   const auto run = [&]() -> absl::Status {
-    const GatePass pass(gate, in.Length());
-    DROPOUTD_RETURN_IF_ERROR(pass.status());
+    DROPOUTD_RETURN_IF_ERROR(gate.Enter(call));
     Request request;
     DROPOUTD_RETURN_IF_ERROR(Parse(in, request));
+    QualifySession(call.tenant, request);
     Response response;
-    DROPOUTD_RETURN_IF_ERROR(handle(request, response));
+    if constexpr (std::is_invocable_v<Handle, Request&, Response&, const GatedCall&>) {
+      DROPOUTD_RETURN_IF_ERROR(handle(request, response, call));
+    } else {
+      DROPOUTD_RETURN_IF_ERROR(handle(request, response));
+    }
     return Serialize(response, out);
   };
   absl::Status status;
@@ -76,6 +87,8 @@ grpc::ServerUnaryReactor* RunUnary(CallGate& gate, grpc::CallbackServerContext& 
   } catch (const std::exception&) {
     status = MakeError(Reason::kInternal, "an internal error");
   }
+  if (status.ok()) call.response_bytes = out.Length();
+  gate.Leave(call, status);
   grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
   reactor->Finish(ToGrpc(status, context));
   return reactor;

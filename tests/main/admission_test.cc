@@ -1,0 +1,75 @@
+#include "server/main/gate/admission.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "server/base/error.h"
+
+namespace dropoutd {
+namespace {
+
+const std::chrono::steady_clock::time_point kNow{std::chrono::hours(1)};
+
+std::string ReasonText(const absl::Status& status) {
+  return status.ok() ? "OK" : std::string(ReasonName(ReasonOf(status).value()));
+}
+
+class AdmissionTest : public testing::Test {
+ protected:
+  std::string Enter(const Admittance& call) { return ReasonText(admission_.Enter(call, kNow)); }
+
+  Admission admission_{{.bytes_in_flight = 100, .calls_per_second = 50, .streams = 3},
+                       {.bytes_in_flight = 60, .calls_per_second = 20, .streams = 2}};
+};
+
+TEST_F(AdmissionTest, BytesOfATenantAndInAll) {
+  EXPECT_EQ(Enter({"red", 60}), "OK");
+  EXPECT_EQ(Enter({"red", 1}), "QUOTA_BYTES_IN_FLIGHT");
+  EXPECT_EQ(Enter({"blue", 40}), "OK");
+  EXPECT_EQ(Enter({"blue", 1}), "QUOTA_BYTES_IN_FLIGHT");  // Of the server.
+  EXPECT_EQ(admission_.bytes_in_flight(), 100);
+  admission_.Leave({"red", 60});
+  EXPECT_EQ(Enter({"blue", 20}), "OK");
+  EXPECT_EQ(Enter({"blue", 1}), "QUOTA_BYTES_IN_FLIGHT");  // Of the tenant.
+  admission_.Leave({"blue", 40});
+  admission_.Leave({"blue", 20});
+  EXPECT_EQ(admission_.bytes_in_flight(), 0);
+}
+
+TEST_F(AdmissionTest, WithoutATenantOnlyTheTotalCounts) {
+  EXPECT_EQ(Enter({"", 100}), "OK");
+  EXPECT_EQ(Enter({"", 1}), "QUOTA_BYTES_IN_FLIGHT");
+}
+
+TEST_F(AdmissionTest, StreamsOfATenantAndInAll) {
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(Enter({"red", 0, true}), "OK");
+  EXPECT_EQ(Enter({"red", 0, true}), "QUOTA_STREAMS");
+  EXPECT_EQ(Enter({"red", 0, false}), "OK");
+  EXPECT_EQ(Enter({"blue", 0, true}), "OK");
+  EXPECT_EQ(Enter({"blue", 0, true}), "QUOTA_STREAMS");
+  admission_.Leave({"red", 0, true});
+  EXPECT_EQ(Enter({"blue", 0, true}), "OK");
+  EXPECT_EQ(admission_.streams(), 3);
+}
+
+TEST_F(AdmissionTest, ATenantOverItsRateTakesNothingFromTheOthers) {
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(Enter({"red", 1}), "OK");
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(Enter({"red", 1}), "QUOTA_CALL_RATE");
+  EXPECT_EQ(admission_.bytes_in_flight(), 20);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(Enter({"blue", 1}), "OK");
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(Enter({"green", 1}), "OK");
+  EXPECT_EQ(Enter({"green", 1}), "QUOTA_CALL_RATE");  // Of the server.
+  EXPECT_EQ(admission_.bytes_in_flight(), 50);
+}
+
+TEST_F(AdmissionTest, DrainingRefusesAll) {
+  EXPECT_EQ(Enter({"red", 1}), "OK");
+  admission_.Drain();
+  EXPECT_EQ(Enter({"red", 1}), "DRAINING");
+  admission_.Leave({"red", 1});
+  EXPECT_EQ(admission_.bytes_in_flight(), 0);
+}
+
+}  // namespace
+}  // namespace dropoutd
