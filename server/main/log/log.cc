@@ -69,9 +69,9 @@ LogEvent::LogEvent(LogLevel level, std::string_view event)
 
 LogEvent::~LogEvent() {
   if (!logged_) return;
-  // What clients sent may not be UTF-8.
+  // What clients sent may not be UTF-8, or may move a terminal: ASCII alone is written.
   const std::string text =
-      fields_.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+      fields_.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace);
   // Without its braces: the pattern puts time and level in front.
   spdlog::default_logger_raw()->log(level_,
                                     spdlog::string_view_t(text.data() + 1, text.size() - 2));
