@@ -11,13 +11,20 @@ absl::StatusOr<unsigned> AxisBits(int rank, std::span<const std::int32_t> axes) 
   unsigned bits = 0;
   for (const std::int32_t axis : axes) {
     if (axis < -rank || axis >= rank) {
-      return MakeError(Reason::kInvalidLayer,
-                       rank == 0 ? absl::StrCat("broadcast_axes: ", axis,
-                                                ", but a tensor of rank 0 has no axes")
-                                 : absl::StrCat("broadcast_axes: ", axis, ", must be in [", -rank,
-                                                ", ", rank - 1, "] for a tensor of rank ", rank));
+      return MakeError(
+          Reason::kInvalidLayer,
+          rank == 0 ? absl::StrCat("broadcast_axes: ", axis, ", but a tensor of rank 0 has no axes")
+                    : absl::StrCat("broadcast_axes: ", axis, ", must be in [", -rank, ", ",
+                                   rank - 1, "] for a tensor of rank ", rank));
     }
-    bits |= 1u << (axis < 0 ? axis + rank : axis);
+    const unsigned bit = 1u << (axis < 0 ? axis + rank : axis);
+    if ((bits & bit) != 0) {
+      return MakeError(Reason::kInvalidLayer, absl::StrCat("broadcast_axes: ", axis,
+                                                           " is an axis named before, for a "
+                                                           "tensor of rank ",
+                                                           rank));
+    }
+    bits |= bit;
   }
   return bits;
 }
@@ -58,8 +65,8 @@ absl::StatusOr<NoiseLayout> MakeNoiseLayout(const Shape& tensor,
                      absl::StrCat("sample_offset: ", sample_offset, " with shape ",
                                   tensor.ToString(), " passes noise index 2^63 - 1"));
   }
-  layout.first_index = static_cast<std::uint64_t>(sample_offset) *
-                       static_cast<std::uint64_t>(sample_size);
+  layout.first_index =
+      static_cast<std::uint64_t>(sample_offset) * static_cast<std::uint64_t>(sample_size);
   return layout;
 }
 

@@ -21,8 +21,9 @@ struct NoiseLayout {
 };
 
 // The layout with one draw for all elements along `shared_axes` (negative: from the last
-// axis). INVALID_LAYER for an axis that the tensor does not have; INVALID_TENSOR for a
-// sample_offset below 0, or so large that an index would pass 2^63.
+// axis). INVALID_LAYER for an axis that the tensor does not have, or that is named twice
+// (0 and -2 are one axis at rank 2); INVALID_TENSOR for a sample_offset below 0, or so large
+// that an index would pass 2^63.
 absl::StatusOr<NoiseLayout> MakeNoiseLayout(const Shape& tensor,
                                             std::span<const std::int32_t> shared_axes,
                                             std::int64_t sample_offset);

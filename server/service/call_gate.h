@@ -29,7 +29,7 @@ struct GatedCall {
   std::chrono::steady_clock::time_point start;
   bool admitted = false;
 
-  // Set by the service before Leave.
+  // Set by the service before Answer.
   std::size_t response_bytes = 0;
 };
 
@@ -38,10 +38,12 @@ class CallGate {
  public:
   virtual ~CallGate() = default;
 
-  // Admits a call, or says why not: UNAUTHENTICATED, DRAINING, QUOTA_.... Leave must follow in
-  // both cases, with the outcome that the client gets.
+  // Admits a call, or says why not: UNAUTHENTICATED, DRAINING, QUOTA_.... In both cases
+  // Answer must follow when the outcome is known and before the client knows it, and then Leave
+  // when the answer has been sent: so long it is in memory.
   virtual absl::Status Enter(GatedCall& call) = 0;
-  virtual void Leave(const GatedCall& call, const absl::Status& outcome) = 0;
+  virtual void Answer(const GatedCall& call, const absl::Status& outcome) = 0;
+  virtual void Leave(const GatedCall& call) = 0;
 };
 
 }  // namespace dropoutd

@@ -111,12 +111,16 @@ void SetOptions(const DropoutOptions& options, v1::Layer& layer) {
                                                             options.broadcast_axes.end());
 }
 
-// Far above any limit, and far below what 64 bits of nanoseconds hold.
-bool FitsNanoseconds(const google::protobuf::Duration& duration) {
+// Whether nanoseconds in 64 bits can be made of it: seconds far above any limit and far
+// below what these hold, nanos as google.protobuf.Duration allows, seconds and nanos of one sign.
+bool IsValidDuration(const google::protobuf::Duration& duration) {
   constexpr std::int64_t kMaxSeconds = 4'000'000'000;
   constexpr std::int32_t kMaxNanos = 999'999'999;
-  return std::abs(duration.seconds() / 2) <= kMaxSeconds / 2 && duration.nanos() <= kMaxNanos &&
-         duration.nanos() >= -kMaxNanos;
+  const std::int64_t seconds = duration.seconds();
+  const std::int32_t nanos = duration.nanos();
+  const bool mixed = (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0);
+  return !mixed && std::abs(seconds / 2) <= kMaxSeconds / 2 && nanos <= kMaxNanos &&
+         nanos >= -kMaxNanos;
 }
 
 google::protobuf::Timestamp ToProto(WallTime time) {
@@ -129,8 +133,8 @@ google::protobuf::Timestamp ToProto(WallTime time) {
 absl::StatusOr<Mode> FromProto(v1::Mode mode, Reason reason, absl::string_view field) {
   if (mode == v1::MODE_TRAIN) return Mode::kTrain;
   if (mode == v1::MODE_EVAL) return Mode::kEval;
-  return MakeError(reason, absl::StrCat(field, ": ", static_cast<int>(mode),
-                                        ", must be TRAIN (1) or EVAL (2)"));
+  return MakeError(
+      reason, absl::StrCat(field, ": ", static_cast<int>(mode), ", must be TRAIN (1) or EVAL (2)"));
 }
 
 absl::StatusOr<LayerConfig> FromProto(const v1::Layer& layer) {
@@ -159,10 +163,10 @@ absl::StatusOr<SessionSpec> FromProto(const v1::CreateSessionRequest& request) {
                               FromProto(request.mode(), Reason::kInvalidSession, "mode"));
   }
   if (request.has_ttl()) {
-    if (!FitsNanoseconds(request.ttl())) {
+    if (!IsValidDuration(request.ttl())) {
       return MakeError(Reason::kInvalidSession,
                        absl::StrCat("ttl: ", request.ttl().seconds(), " s ", request.ttl().nanos(),
-                                    " ns, must be a duration within the server's limit"));
+                                    " ns, must be a valid duration within the server's limit"));
     }
     spec.ttl = Nanoseconds(TimeUtil::DurationToNanoseconds(request.ttl()));
   }

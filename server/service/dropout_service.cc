@@ -183,7 +183,8 @@ grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* DropoutService::Exc
   call.context = context;
   absl::Status status = gate_.Enter(call);
   if (status.ok()) status = Unsupported("Exchange");
-  gate_.Leave(call, status);
+  gate_.Answer(call, status);
+  gate_.Leave(call);
   return new Refusal(ToGrpc(status, *context));
 }
 

@@ -37,11 +37,48 @@ void QualifySession(std::string_view tenant, Request& request) {
   }
 }
 
+// A call, from its arrival until its answer has been sent. It keeps its place in the gate so
+// long, because its request and its answer are in memory so long: a client that does not
+// read must not make room for further calls.
+class UnaryCall final : public grpc::ServerUnaryReactor {
+ public:
+  UnaryCall(CallGate& gate, grpc::CallbackServerContext& context, std::string_view method,
+            std::size_t request_bytes)
+      : gate_(gate) {
+    call_.method = method;
+    call_.context = &context;
+    call_.request_bytes = request_bytes;
+    admitted_ = gate_.Enter(call_);
+  }
+
+  const absl::Status& admitted() const { return admitted_; }
+  const GatedCall& call() const { return call_; }
+
+  // Sends the outcome; the answer, if there is one, has `response_bytes`.
+  UnaryCall* End(const absl::Status& outcome, std::size_t response_bytes) {
+    call_.response_bytes = response_bytes;
+    gate_.Answer(call_, outcome);
+    Finish(ToGrpc(outcome, *call_.context));
+    return this;
+  }
+
+  void OnDone() override {
+    gate_.Leave(call_);
+    delete this;
+  }
+
+ private:
+  CallGate& gate_;
+  GatedCall call_;
+  absl::Status admitted_;
+};
+
 template <typename Message>
 absl::Status Parse(const grpc::ByteBuffer& bytes, Message& message) {
   grpc::ProtoBufferReader reader(const_cast<grpc::ByteBuffer*>(&bytes));
   if (!reader.status().ok() || !message.ParseFromZeroCopyStream(&reader)) {
-    return MakeError(Reason::kInvalidRequest, "the request does not parse as a message of its type");
+    return MakeError(Reason::kInvalidRequest,
+                     "the request does not parse as a message of its type");
   }
   return absl::OkStatus();
 }
@@ -61,18 +98,15 @@ template <typename Request, typename Response, typename Handle>
 grpc::ServerUnaryReactor* RunUnary(CallGate& gate, grpc::CallbackServerContext& context,
                                    const grpc::ByteBuffer& in, grpc::ByteBuffer& out,
                                    Handle handle) {
-  GatedCall call;
-  call.method = MethodOf<Request>();
-  call.context = &context;
-  call.request_bytes = in.Length();
+  auto* const call = new UnaryCall(gate, context, MethodOf<Request>(), in.Length());
   const auto run = [&]() -> absl::Status {
-    DROPOUTD_RETURN_IF_ERROR(gate.Enter(call));
+    DROPOUTD_RETURN_IF_ERROR(call->admitted());
     Request request;
     DROPOUTD_RETURN_IF_ERROR(Parse(in, request));
-    QualifySession(call.tenant, request);
+    QualifySession(call->call().tenant, request);
     Response response;
     if constexpr (std::is_invocable_v<Handle, Request&, Response&, const GatedCall&>) {
-      DROPOUTD_RETURN_IF_ERROR(handle(request, response, call));
+      DROPOUTD_RETURN_IF_ERROR(handle(request, response, call->call()));
     } else {
       DROPOUTD_RETURN_IF_ERROR(handle(request, response));
     }
@@ -87,11 +121,7 @@ grpc::ServerUnaryReactor* RunUnary(CallGate& gate, grpc::CallbackServerContext& 
   } catch (const std::exception&) {
     status = MakeError(Reason::kInternal, "an internal error");
   }
-  if (status.ok()) call.response_bytes = out.Length();
-  gate.Leave(call, status);
-  grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
-  reactor->Finish(ToGrpc(status, context));
-  return reactor;
+  return call->End(status, status.ok() ? out.Length() : 0);
 }
 
 }  // namespace dropoutd

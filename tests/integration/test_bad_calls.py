@@ -152,6 +152,8 @@ def session_rows():
                       ("INT64_MAX", Duration(seconds=MAX_INT64)),
                       ("INT64_MIN", Duration(seconds=-2**63)),
                       ("overflows nanoseconds", Duration(seconds=2**63 // 10**9 + 1)),
+                      ("mixed signs", Duration(seconds=2, nanos=-1)),
+                      ("mixed signs, negative", Duration(seconds=-2, nanos=1)),
                       ("nanos 10^9", Duration(seconds=1, nanos=10**9)),
                       ("nanos INT32_MAX", Duration(nanos=2**31 - 1)),
                       ("nanos INT32_MIN", Duration(nanos=-2**31))]:
@@ -318,6 +320,11 @@ def tensor_rows():
                   "INVALID_LAYER", "broadcast_axes")
         yield Row(f"{layer_id} of rank 1", "GetMask", mask_of(layer_id, shape=[4]),
                   "INVALID_LAYER", "broadcast_axes")
+    for layer_id in ["first axis twice", "first axis twice legacy", "first axis twice evaluated"]:
+        yield Row(f"{layer_id}, as 0 and -2", "Forward", forward(layer_id), "INVALID_LAYER",
+                  "broadcast_axes: -2")
+        yield Row(f"{layer_id}, as 0 and -2", "GetMask", mask_of(layer_id, shape=[4, 5]),
+                  "INVALID_LAYER", "broadcast_axes: -2")
 
 
 def offset_rows():
@@ -545,6 +552,10 @@ def fill_main(client):
     client.create_layer(SESSION, dropout_layer("first axis", broadcast_axes=[0]))
     client.create_layer(SESSION, dropout_layer("first axis legacy", broadcast_axes=[0],
                                                generator=pb.GENERATOR_NUMPY_LEGACY))
+    for name, fields in [("", {}), (" legacy", {"generator": pb.GENERATOR_NUMPY_LEGACY}),
+                         (" evaluated", {"mode": EVAL})]:
+        client.create_layer(SESSION, dropout_layer(f"first axis twice{name}",
+                                                   broadcast_axes=[0, -2], **fields))
     client.create_layer(SESSION, dropout_layer("p 0", 0))
     client.create_layer(SESSION, dropout_layer("deleted"))
     client.delete_layer(SESSION, "deleted")

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "server/base/error.h"
 
@@ -61,6 +64,27 @@ TEST_F(AdmissionTest, ATenantOverItsRateTakesNothingFromTheOthers) {
   for (int i = 0; i < 10; ++i) EXPECT_EQ(Enter({"green", 1}), "OK");
   EXPECT_EQ(Enter({"green", 1}), "QUOTA_CALL_RATE");  // Of the server.
   EXPECT_EQ(admission_.bytes_in_flight(), 50);
+}
+
+TEST_F(AdmissionTest, ManyThreadsNeverHoldMoreThanTheMost) {
+  constexpr std::int64_t kEach = 30;
+  Admission admission{{.bytes_in_flight = 100}, {}};
+  std::atomic<std::int64_t> inside{0};
+  std::atomic<bool> exceeded{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      for (int call = 0; call < 2000; ++call) {
+        if (!admission.Enter({"", kEach}, kNow).ok()) continue;
+        if (inside.fetch_add(kEach) + kEach > 100) exceeded = true;
+        inside.fetch_sub(kEach);
+        admission.Leave({"", kEach});
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_FALSE(exceeded);
+  EXPECT_TRUE(admission.Enter({"", 100}, kNow).ok());
 }
 
 TEST_F(AdmissionTest, DrainingRefusesAll) {

@@ -53,8 +53,11 @@ absl::Status Gate::Enter(GatedCall& call) {
   return absl::OkStatus();
 }
 
-void Gate::Leave(const GatedCall& call, const absl::Status& outcome) {
+void Gate::Leave(const GatedCall& call) {
   if (call.admitted) admission_.Leave(AdmittanceOf(call));
+}
+
+void Gate::Answer(const GatedCall& call, const absl::Status& outcome) {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - call.start;
   if (monitor_ != nullptr) monitor_->Count(call, outcome, seconds.count());
   log_.Write(call, outcome, seconds.count());

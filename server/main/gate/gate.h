@@ -18,7 +18,8 @@ class Gate final : public CallGate {
       : authenticator_(authenticator), admission_(admission), monitor_(monitor) {}
 
   absl::Status Enter(GatedCall& call) override;
-  void Leave(const GatedCall& call, const absl::Status& outcome) override;
+  void Answer(const GatedCall& call, const absl::Status& outcome) override;
+  void Leave(const GatedCall& call) override;
 
  private:
   absl::Status Identify(GatedCall& call) const;
