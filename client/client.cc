@@ -4,7 +4,6 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 
 #include <limits>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "client/convert.h"
 #include "client/idempotency.h"
 #include "client/retry.h"
+#include "client/security.h"
 #include "client/session_id.h"
 #include "client/status.h"
 #include "dropout/v1/dropout_service.grpc.pb.h"
@@ -42,7 +42,7 @@ absl::Status Validate(const std::string& address, const ClientOptions& options) 
     return absl::InvalidArgumentError(absl::StrCat(
         "max_receive_bytes is ", options.max_receive_bytes, ", must be in [-1, ", kIntMax, "]"));
   }
-  return absl::OkStatus();
+  return CheckSecurity(address, options);
 }
 
 // Keeps gRPC up for the rest of the process. When the last channel goes, gRPC 1.51 stops
@@ -59,6 +59,13 @@ grpc::ChannelArguments ChannelArgumentsOf(const ClientOptions& options) {
   // Despite its name, the time that gRPC gives one attempt to connect.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
   return arguments;
+}
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
+                                           const ClientOptions& options) {
+  grpc::ChannelArguments arguments = ChannelArgumentsOf(options);
+  const auto credentials = MakeCredentials(options, &arguments);
+  return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 
 template <typename Request>
@@ -91,8 +98,7 @@ class Client::Impl {
  public:
   Impl(const std::string& address, const ClientOptions& options)
       : options_(options),
-        stub_(v1::DropoutService::NewStub(grpc::CreateCustomChannel(
-            address, grpc::InsecureChannelCredentials(), ChannelArgumentsOf(options)))) {}
+        stub_(v1::DropoutService::NewStub(MakeChannel(address, options))) {}
 
   // Sends `request`, again where that is safe, and returns the answer.
   template <typename Request, typename Response>
@@ -110,6 +116,7 @@ class Client::Impl {
         [&](std::optional<std::chrono::nanoseconds> time_left) {
           grpc::ClientContext context;
           SetDeadline(time_left, &context);
+          AddToken(options_, &context);
           AddSessionMetadata(request, &context);
           return ToAbslStatus((stub_.get()->*method)(&context, request, &response), context);
         });

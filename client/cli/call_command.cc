@@ -48,7 +48,7 @@ void Call(Context& context, const CallArguments& arguments) {
   }
   const auto requests =
       LocalResult(EncodeRequests(*method, SplitMessages(MessageText(arguments.message))));
-  CheckCall(CallMethod(context.options.address, *method, requests, context.timeout(),
+  CheckCall(CallMethod(context.options.address, context.client_options(), *method, requests,
                        [](const std::string& json) { std::cout << json << std::endl; }));
 }
 

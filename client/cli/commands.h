@@ -18,6 +18,8 @@ void AddSharedMemoryCommands(CLI::App& app, Context& context);  // shared-memory
 void AddInfoCommand(CLI::App& app, Context& context);           // info
 void AddDemoCommand(CLI::App& app, Context& context);           // demo
 void AddBenchCommand(CLI::App& app, Context& context);          // bench
+void AddHealthCommand(CLI::App& app, Context& context);         // health
+void AddTokenCommands(CLI::App& app, Context& context);         // token create
 void AddCallCommand(CLI::App& app, Context& context);           // call
 
 // completion bash|zsh|fish. Describes the tree as it is when the command runs.

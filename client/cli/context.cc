@@ -3,6 +3,8 @@
 #include <chrono>
 #include <iostream>
 
+#include "client/security.h"
+
 namespace dropout::cli {
 namespace {
 
@@ -11,12 +13,18 @@ constexpr int kMaxAttempts = 5;
 
 }  // namespace
 
+ClientOptions Context::client_options() const {
+  ClientOptions made;
+  made.timeout = timeout();
+  made.max_attempts = kMaxAttempts;
+  ApplySecurityOptions(options.security, &made);
+  CheckLocal(CheckSecurity(options.address, made));
+  return made;
+}
+
 Client& Context::client() {
   if (!client_.has_value()) {
-    ClientOptions client_options;
-    client_options.timeout = timeout();
-    client_options.max_attempts = kMaxAttempts;
-    client_ = LocalResult(Client::Connect(options.address, client_options));
+    client_ = LocalResult(Client::Connect(options.address, client_options()));
   }
   return *client_;
 }

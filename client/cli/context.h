@@ -11,6 +11,7 @@
 
 #include "client/cli/errors.h"
 #include "client/cli/json_output.h"
+#include "client/cli/security_options.h"
 #include "dropout/client.h"
 
 namespace dropout::cli {
@@ -19,6 +20,7 @@ struct GlobalOptions {
   std::string address = "127.0.0.1:50051";
   bool json = false;
   double timeout_seconds = 60;  // Of one call. 0: no limit.
+  SecurityOptions security;
 };
 
 // Not thread-safe.
@@ -28,6 +30,9 @@ class Context {
 
   // Set by the subcommand that was parsed; returns the exit status.
   std::function<int()> run;
+
+  // For `client`, and for channels besides it. Throws UsageError.
+  ClientOptions client_options() const;
 
   // The client, made at the first use.
   Client& client();

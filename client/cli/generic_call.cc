@@ -7,12 +7,12 @@
 #include <grpcpp/completion_queue.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/security/credentials.h>
 
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/security.h"
 #include "client/session_id.h"
 #include "client/status.h"
 #include "dropout/v1/dropout_service.grpc.pb.h"
@@ -101,14 +101,16 @@ absl::StatusOr<std::string> DecodeAnswer(const MethodDescriptor& method, grpc::B
 // when nobody takes its answers.
 class EventLoop {
  public:
-  EventLoop(const std::string& address, const MethodDescriptor& method,
-            const std::vector<std::string>& requests, std::chrono::nanoseconds timeout)
-      : requests_(requests), stub_(MakeChannel(address)) {
-    // Both count only if they are set before the call is made.
+  EventLoop(const std::string& address, const ClientOptions& options,
+            const MethodDescriptor& method, const std::vector<std::string>& requests)
+      : requests_(requests), stub_(MakeChannel(address, options)) {
+    // These count only if they are set before the call is made.
     AddSessionMetadata(method, requests, &context_);
-    if (timeout.count() > 0) {
-      context_.set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                                         gpr_time_from_nanos(timeout.count(), GPR_TIMESPAN)));
+    AddToken(options, &context_);
+    if (options.timeout.count() > 0) {
+      context_.set_deadline(
+          gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                       gpr_time_from_nanos(options.timeout.count(), GPR_TIMESPAN)));
     }
     const std::string path = absl::StrCat("/", method.service()->full_name(), "/", method.name());
     stream_ = stub_.PrepareCall(&context_, path, &queue_);
@@ -160,11 +162,13 @@ class EventLoop {
     return static_cast<Event>(reinterpret_cast<std::intptr_t>(tag));
   }
 
-  static std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address) {
+  static std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
+                                                    const ClientOptions& options) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(-1);
     arguments.SetMaxSendMessageSize(-1);
-    return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+    const auto credentials = MakeCredentials(options, &arguments);
+    return grpc::CreateCustomChannel(address, credentials, arguments);
   }
 
   void Read(int* pending) {
@@ -229,10 +233,10 @@ absl::StatusOr<std::vector<std::string>> EncodeRequests(const MethodDescriptor& 
   return requests;
 }
 
-absl::Status CallMethod(const std::string& address, const MethodDescriptor& method,
-                        const std::vector<std::string>& requests, std::chrono::nanoseconds timeout,
+absl::Status CallMethod(const std::string& address, const ClientOptions& options,
+                        const MethodDescriptor& method, const std::vector<std::string>& requests,
                         const std::function<void(const std::string&)>& on_answer) {
-  EventLoop loop(address, method, requests, timeout);
+  EventLoop loop(address, options, method, requests);
   return loop.Run([&](grpc::ByteBuffer* buffer) {
     const auto json = DecodeAnswer(method, buffer);
     if (json.ok()) on_answer(*json);

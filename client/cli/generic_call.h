@@ -2,13 +2,13 @@
 #ifndef DROPOUTD_CLIENT_CLI_GENERIC_CALL_H_
 #define DROPOUTD_CLIENT_CLI_GENERIC_CALL_H_
 
-#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "dropout/client.h"
 
 namespace google::protobuf {
 class MethodDescriptor;
@@ -30,11 +30,11 @@ absl::StatusOr<std::vector<std::string>> EncodeRequests(
     const google::protobuf::MethodDescriptor& method, const std::vector<std::string>& json);
 
 // Sends `requests` to the server at `address` and passes each answer to `on_answer` as JSON,
-// indented unless the method streams its answers. `timeout` is for the whole call; 0: no
-// limit. Returns the call's status, with the server's reason.
-absl::Status CallMethod(const std::string& address,
+// indented unless the method streams its answers. Of `options`, the timeout, for the whole
+// call, and what concerns security count. Returns the call's status, with the server's reason.
+absl::Status CallMethod(const std::string& address, const ClientOptions& options,
                         const google::protobuf::MethodDescriptor& method,
-                        const std::vector<std::string>& requests, std::chrono::nanoseconds timeout,
+                        const std::vector<std::string>& requests,
                         const std::function<void(const std::string&)>& on_answer);
 
 }  // namespace dropout::cli

@@ -34,6 +34,7 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions* options) {
   AddNonNegative(&app, "--timeout", "SECONDS", &options->timeout_seconds,
                  "Time for one call with its retries, in seconds; 0: no limit (default 60)")
       ->check(CLI::Range(0.0, kMaxTimeoutSeconds).description(""));
+  AddSecurityOptions(&app, &options->security);
   app.set_version_flag("--version", "dropoutctl " DROPOUTCTL_VERSION, "Print the version and exit");
 }
 
@@ -47,7 +48,7 @@ void AddAll(CLI::App& app, Context& context) {
   AddGlobalOptions(app, &context.options);
   app.footer(
       "Exit status: 0 done; 1 the server, or the way to it, said no; 2 wrong usage.\n"
-      "--address, --json, --timeout and --version fit before and after every command.");
+      "Options of the whole program, as --address, fit before and after every command.");
   AddSessionCommands(app, context);
   AddLayerCommands(app, context);
   AddTensorCommands(app, context);
@@ -55,9 +56,11 @@ void AddAll(CLI::App& app, Context& context) {
   AddParameterCommands(app, context);
   AddSharedMemoryCommands(app, context);
   AddInfoCommand(app, context);
+  AddHealthCommand(app, context);
   AddDemoCommand(app, context);
   AddBenchCommand(app, context);
   AddCallCommand(app, context);
+  AddTokenCommands(app, context);
   AddCompletionCommand(app, context);
 }
 

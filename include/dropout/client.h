@@ -25,6 +25,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,14 @@
 #include "dropout/types.h"
 
 namespace dropout {
+
+// How to know a server by its certificate. All PEM text, not paths.
+struct TlsOptions {
+  std::string ca_certificates;    // Of the server's authority; empty: the system's.
+  std::string certificate_chain;  // This client's own, where the server asks for one.
+  std::string private_key;
+  std::string server_name;  // In the server's certificate, if it is not the address's host.
+};
 
 struct ClientOptions {
   // Time that one call may take, retries and pauses included. 0: no limit.
@@ -49,6 +58,14 @@ struct ClientOptions {
   // The largest message that is accepted, at most 2^31 - 1; -1: any. gRPC's own default, 4 MiB, is
   // smaller than what a server with default flags sends.
   std::int64_t max_receive_bytes = -1;
+
+  // Nothing: no encryption.
+  std::optional<TlsOptions> tls;
+
+  // A bearer token that goes with every call. Without TLS it is refused, unless the address is
+  // a Unix socket or a loopback one, or allow_plain_token is set.
+  std::string token;
+  bool allow_plain_token = false;
 };
 
 // The server's reason for `status` ("SESSION_NOT_FOUND", ...), or "" where it gave

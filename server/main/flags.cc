@@ -1,88 +1,21 @@
 #include "server/main/flags.h"
 
 #include <CLI/CLI.hpp>
-#include <cctype>
 #include <algorithm>
-#include <limits>
+#include <string>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
-#include "absl/time/time.h"
 #include "server/kernels/simd_target.h"
+#include "server/main/auth/listen_address.h"
+#include "server/main/config_file.h"
+#include "server/main/flag_options.h"
 #include "server/main/version.h"
 
 namespace dropoutd {
 namespace {
 
 constexpr int kWrongUsage = 2;
-
-// Every flag can also come from DROPOUTD_ and its name in upper case.
-CLI::Option* WithEnvironment(CLI::Option* option, const std::string& flag) {
-  std::string name = "DROPOUTD_";
-  for (const char c : flag) name += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return option->envname(name);
-}
-
-template <typename T>
-CLI::Option* AddOption(CLI::App& app, const std::string& flag, T& value, const std::string& help) {
-  return WithEnvironment(app.add_option("--" + flag, value, help), flag)->capture_default_str();
-}
-
-// A count from `low` up.
-template <typename T>
-void AddCount(CLI::App& app, const std::string& flag, T& value, std::int64_t low,
-              const std::string& help) {
-  AddOption(app, flag, value, help)
-      ->check(CLI::Range(low, std::numeric_limits<std::int64_t>::max()));
-}
-
-// A number of bytes from `low` up, with an optional suffix (KiB, MiB, GB, ...).
-template <typename T>
-void AddBytes(CLI::App& app, const std::string& flag, T& value, std::int64_t low,
-              const std::string& help) {
-  AddOption(app, flag, value, help)
-      ->check(CLI::Range(low, std::numeric_limits<std::int64_t>::max()))
-      ->transform(CLI::AsSizeValue(true).description(""));
-}
-
-// A duration above 0, as 30s, 15m or 1h30m; becomes nanoseconds.
-std::string DurationToNanoseconds(std::string& text) {
-  absl::Duration duration;
-  if (!absl::ParseDuration(text, &duration) || duration <= absl::ZeroDuration() ||
-      duration > absl::Hours(24 * 366)) {
-    return absl::StrCat("\"", text, "\", must be above 0 and at most 366 days, as 30s or 1h30m");
-  }
-  text = absl::StrCat(absl::ToInt64Nanoseconds(duration));
-  return {};
-}
-
-void AddDuration(CLI::App& app, const std::string& flag, std::int64_t& nanoseconds,
-                 const std::string& default_text, const std::string& help) {
-  AddOption(app, flag, nanoseconds, help)
-      ->default_str(default_text)
-      ->transform(CLI::Validator(DurationToNanoseconds, "DURATION"));
-}
-
-std::string CheckListen(const std::string& address) {
-  const std::string wrong =
-      absl::StrCat("\"", address, "\", must be HOST:PORT (port 0 to 65535) or unix:/PATH");
-  if (absl::StartsWith(address, "unix:")) {
-    // The kernel's limit on a socket's path is 108 bytes with the final zero.
-    return address.size() > 6 && address[5] == '/' && address.size() < 108 + 5 ? "" : wrong;
-  }
-  const std::size_t colon = address.rfind(':');
-  int port = 0;
-  if (colon == std::string::npos || colon == 0 ||
-      !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 0 || port > 65535) {
-    return wrong;
-  }
-  // An IPv6 address needs brackets, or its last part would be taken for the port.
-  const std::string host = address.substr(0, colon);
-  const bool bare_ipv6 = host.find(':') != std::string::npos && host.front() != '[';
-  return bare_ipv6 ? wrong : "";
-}
 
 std::string CheckStore(const std::string& store) {
   if (store == "memory") return {};
@@ -97,11 +30,17 @@ void AddUnbuilt(CLI::App& app, const std::string& flag, const std::string& help)
   const auto refuse = [](const std::string&) -> std::string {
     return "is not built in this version";
   };
-  WithEnvironment(app.add_option_function<std::string>(
-                      "--" + flag, [](const std::string&) {}, help + " (not built yet: refused)"),
-                  flag)
+  app.add_option_function<std::string>("--" + flag, [](const std::string&) {},
+                                       help + " (not built yet: refused)")
+      ->envname(EnvironmentName(flag))
       ->expected(0, 1)
       ->check(CLI::Validator(refuse, ""));
+}
+
+std::string CheckLogLevel(const std::string& name) {
+  LogLevel level;
+  if (ParseLogLevel(name, level)) return {};
+  return absl::StrCat("\"", name, "\", must be debug, info, warn, error or off");
 }
 
 std::string CheckSimdTarget(const std::string& name) {
@@ -111,6 +50,68 @@ std::string CheckSimdTarget(const std::string& name) {
   return absl::StrCat("\"", name, "\", this machine has", known);
 }
 
+void AddSecurityFlags(CLI::App& app, SecurityFlags& flags) {
+  AddFile(app, "tls_cert", flags.tls_cert, "PEM file with the server's certificate chain");
+  AddFile(app, "tls_key", flags.tls_key, "PEM file with the certificate's private key");
+  AddFile(app, "tls_client_ca", flags.tls_client_ca,
+          "PEM file with the authority of client certificates, which are then required");
+  AddFile(app, "auth_tokens", flags.auth_tokens,
+          "File with hashes of bearer tokens, one of which each call must then show");
+  AddSwitch(app, "insecure", flags.insecure,
+            "Allows addresses that other machines reach without TLS");
+  AddSwitch(app, "reflection", flags.reflection, "Lets clients ask for the contract");
+}
+
+void AddAdmissionFlags(CLI::App& app, Flags& flags) {
+  AddBytes(app, "max_bytes_in_flight", flags.admission.bytes_in_flight, 1024,
+           "Most bytes of requests that are worked on at once");
+  AddCount(app, "max_calls_per_second", flags.admission.calls_per_second, 0,
+           "Most calls and operations of streams in a second; 0: no limit");
+  AddCount(app, "max_streams", flags.admission.streams, 1, "Most Exchange streams at once");
+  AddBytes(app, "tenant_max_bytes_in_flight", flags.tenant_admission.bytes_in_flight, 1024,
+           "As max_bytes_in_flight, of each tenant");
+  AddCount(app, "tenant_max_calls_per_second", flags.tenant_admission.calls_per_second, 0,
+           "As max_calls_per_second, of each tenant");
+  AddCount(app, "tenant_max_streams", flags.tenant_admission.streams, 1,
+           "As max_streams, of each tenant");
+}
+
+// Of --listen or --metrics_listen.
+std::string NotLocal(const std::string& flag, const std::string& address) {
+  return absl::StrCat("--", flag, ": without TLS the server listens on loopback and Unix sockets "
+                      "only, not on ", address);
+}
+
+[[noreturn]] void Refuse(const std::string& message) {
+  throw CLI::ValidationError(message, kWrongUsage);
+}
+
+// What no flag can know alone. Throws CLI::ValidationError.
+void CheckSecurity(const Flags& flags) {
+  const SecurityFlags& security = flags.security;
+  if (!flags.metrics_listen.empty() && !security.insecure && !IsLocal(flags.metrics_listen)) {
+    Refuse(NotLocal("metrics_listen", flags.metrics_listen) +
+           "; metrics have no TLS: give --insecure if everything that reaches them is trusted "
+           "(the listeners with TLS keep it)");
+  }
+  if (security.tls_cert.empty() != security.tls_key.empty()) {
+    Refuse("--tls_cert and --tls_key: one is no use without the other");
+  }
+  if (!security.tls_client_ca.empty() && security.tls_cert.empty()) {
+    Refuse("--tls_client_ca: needs --tls_cert and --tls_key");
+  }
+  for (const std::string& address : flags.listen) {
+    if (security.tls_cert.empty() && !security.insecure && !IsLocal(address)) {
+      Refuse(NotLocal("listen", address) + "; give --tls_cert and --tls_key, or --insecure if "
+                                           "everything that reaches it is trusted");
+    }
+    if (!security.tls_client_ca.empty() && security.auth_tokens.empty() && IsUnixSocket(address)) {
+      Refuse(absl::StrCat("--listen: nobody shows a certificate on ", address,
+                          ", which needs --auth_tokens beside --tls_client_ca"));
+    }
+  }
+}
+
 }  // namespace
 
 std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_status) {
@@ -118,6 +119,7 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
   std::string store = "memory";
   std::int64_t ttl = flags.limits.default_ttl.count();
   std::int64_t drain = flags.drain_timeout.count();
+  std::string log_level = "info";
 
   CLI::App app("dropoutd: dropout layers over gRPC", "dropoutd");
   app.footer("Each flag may also be set in the environment, as DROPOUTD_ and its name in upper\n"
@@ -147,8 +149,6 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
            "Memory for the parameters of all layers (concrete, drop_connect)");
   AddBytes(app, "max_message_bytes", flags.max_message_bytes, 1024,
            "Largest tensor in one message; the message around it may add 64 KiB");
-  AddBytes(app, "max_bytes_in_flight", flags.max_bytes_in_flight, 1024,
-           "Most bytes of requests that are worked on at once");
   AddDuration(app, "drain_timeout", drain, "10s",
               "Time that calls in flight have to finish after SIGTERM");
   AddOption(app, "simd_target", flags.simd_target,
@@ -156,14 +156,18 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
       ->check(CLI::Validator(CheckSimdTarget, ""));
   AddUnbuilt(app, "shared_memory", "Lets clients on this host pass tensors in shared memory");
   AddUnbuilt(app, "shared_memory_dir", "Folder for shared memory (default /dev/shm)");
-  AddUnbuilt(app, "tls_cert", "PEM file with the server's certificate chain");
-  AddUnbuilt(app, "tls_key", "PEM file with the server's private key");
-  AddUnbuilt(app, "tls_client_ca", "PEM file with the authority of client certificates");
-  AddUnbuilt(app, "auth_tokens", "File with hashes of bearer tokens");
-  AddUnbuilt(app, "metrics_listen", "HOST:PORT for Prometheus metrics");
+  AddOption(app, "metrics_listen", flags.metrics_listen,
+            "HOST:PORT for /metrics, /healthz, /readyz and /statusz, over HTTP (default: none)")
+      ->check(CLI::Validator(CheckHostPort, "ADDRESS"));
+  AddSecurityFlags(app, flags.security);
+  AddAdmissionFlags(app, flags);
+  AddOption(app, "log_level", log_level, "What is logged: debug (each call), info, warn, error, off")
+      ->check(CLI::Validator(CheckLogLevel, ""));
+  AddConfigFile(app);
 
   try {
     app.parse(argc, argv);
+    CheckSecurity(flags);
   } catch (const CLI::Success& success) {
     exit_status = app.exit(success);
     return std::nullopt;
@@ -176,6 +180,7 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
   flags.limits.max_ttl = std::max(flags.limits.max_ttl, flags.limits.default_ttl);
   flags.limits.max_mask_bytes = static_cast<std::size_t>(flags.max_message_bytes);
   flags.drain_timeout = Nanoseconds(drain);
+  ParseLogLevel(log_level, flags.log_level);
   return flags;
 }
 

@@ -8,21 +8,36 @@
 #include <string>
 #include <vector>
 
+#include "server/main/gate/admission.h"
+#include "server/main/log/log.h"
 #include "server/session/limits.h"
 
 namespace dropoutd {
+
+struct SecurityFlags {
+  std::string tls_cert;  // Paths of files; empty: none.
+  std::string tls_key;
+  std::string tls_client_ca;
+  std::string auth_tokens;
+  bool insecure = false;
+  bool reflection = true;
+};
 
 struct Flags {
   std::vector<std::string> listen = {"127.0.0.1:50051"};  // HOST:PORT or unix:/path.
   Limits limits;
   std::int64_t max_message_bytes = std::int64_t{64} << 20;
-  std::int64_t max_bytes_in_flight = std::int64_t{1} << 30;
   Nanoseconds drain_timeout = std::chrono::seconds(10);
   std::string simd_target;  // Empty: the best there is.
+  SecurityFlags security;
+  std::string metrics_listen;  // HOST:PORT; empty: no metrics.
+  AdmissionLimits admission{.bytes_in_flight = std::int64_t{1} << 30, .streams = 10'000};
+  AdmissionLimits tenant_admission{.bytes_in_flight = std::int64_t{512} << 20, .streams = 1'000};
+  LogLevel log_level = LogLevel::info;
 };
 
-// Parses the command line and the environment (DROPOUTD_ and the flag's name; a flag on
-// the command line wins). Returns the flags, or, when the program should end at once
+// Parses the command line, the environment (DROPOUTD_ and the flag's name) and the file that
+// --config names; what comes first there wins. Returns the flags, or, when the program should end at once
 // (--help, --version, wrong usage), nothing, with the exit status in `exit_status` and
 // the text already on standard output or standard error.
 std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_status);

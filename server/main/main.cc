@@ -5,17 +5,22 @@
 #include <iostream>
 
 #include "server/main/flags.h"
+#include "server/main/log/log.h"
 #include "server/main/server.h"
+#include "server/main/version.h"
 
 namespace {
 
-// Signals that end the server. Blocked before any thread starts, so that only Wait sees
+using dropoutd::LogLevel;
+
+// Signals that the server answers to. Blocked before any thread starts, so that only main sees
 // them.
-sigset_t BlockEndingSignals() {
+sigset_t BlockSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
 }
@@ -27,7 +32,8 @@ int main(int argc, char** argv) {
   const auto flags = dropoutd::ParseFlags(argc, argv, exit_status);
   if (!flags.has_value()) return exit_status;
 
-  const sigset_t signals = BlockEndingSignals();
+  const sigset_t signals = BlockSignals();
+  const dropoutd::LogSession log(flags->log_level);
   auto server = dropoutd::Server::Start(*flags);
   if (!server.ok()) {
     std::cerr << "dropoutd: " << server.status().message() << "\n";
@@ -36,11 +42,23 @@ int main(int argc, char** argv) {
   for (const std::string& address : (*server)->addresses()) {
     std::cout << "listening on " << address << "\n";
   }
+  if (!(*server)->metrics_address().empty()) {
+    std::cout << "metrics listening on " << (*server)->metrics_address() << "\n";
+  }
   std::cout << std::flush;
 
-  int signal = 0;
-  sigwait(&signals, &signal);
-  std::cerr << "dropoutd: signal " << signal << ", draining\n";
+  dropoutd::LogEvent(LogLevel::info, "started")
+      .With("version", dropoutd::kVersion)
+      .With("addresses", (*server)->addresses());
+
+  for (int signal = 0; sigwait(&signals, &signal) == 0;) {
+    if (signal != SIGHUP) {
+      dropoutd::LogEvent(LogLevel::info, "draining").With("signal", signal);
+      break;
+    }
+    (*server)->Reload();
+  }
   (*server)->Drain();
+  dropoutd::LogEvent(LogLevel::info, "stopped");
   return 0;
 }

@@ -6,10 +6,14 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/base/status_macros.h"
 #include "server/kernels/simd_target.h"
+#include "server/main/auth/listen_address.h"
 #include "server/main/version.h"
 
 namespace dropoutd {
@@ -38,20 +42,43 @@ std::string BoundAddress(const std::string& address, int port) {
   return absl::StrCat(address.substr(0, address.rfind(':') + 1), port);
 }
 
+// gRPC's reflection adds itself to every server of a program that is linked to it.
+class WithoutReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins, [](const auto& plugin) {
+      return plugin->name() == "proto_server_reflection";
+    });
+  }
+};
+
+absl::Status AddressTaken(const std::string& address) {
+  return absl::UnavailableError(absl::StrCat(
+      "cannot listen on ", address, ": ",
+      IsUnixSocket(address)
+          ? "another process listens there, or the path cannot be written"
+          : "the address is taken by another process, or is not one of this machine's"));
+}
+
 }  // namespace
 
-Server::Server(const Flags& flags)
+Server::Server(const Flags& flags, std::unique_ptr<Security> security)
     : flags_(flags),
+      security_(std::move(security)),
       engine_(flags.limits),
-      admission_(static_cast<std::size_t>(flags.max_bytes_in_flight)),
-      service_(engine_, admission_,
+      admission_(flags.admission, flags.tenant_admission),
+      monitor_(flags.metrics_listen.empty() ? nullptr : std::make_unique<Monitor>()),
+      gate_(security_->authenticator(), admission_, monitor_.get()),
+      service_(engine_, gate_,
                {kVersion, "memory", kernels::SimdTarget(), kernels::SimdTargets(),
-                flags.max_message_bytes, flags.max_bytes_in_flight}) {}
+                flags.max_message_bytes, flags.admission.bytes_in_flight}) {}
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags) {
+  DROPOUTD_ASSIGN_OR_RETURN(std::unique_ptr<Security> security, Security::Start(flags.security));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  std::unique_ptr<Server> server(new Server(flags));
+  std::unique_ptr<Server> server(new Server(flags, std::move(security)));
 
   grpc::ServerBuilder builder;
   // A second server on the same port must fail, not take half of the connections.
@@ -59,34 +86,66 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags) {
   builder.SetMaxReceiveMessageSize(ReceiveLimit(flags.max_message_bytes));
   builder.SetMaxSendMessageSize(-1);
   builder.SetResourceQuota(
-      grpc::ResourceQuota("dropoutd").Resize(ReceiveQuota(flags.max_bytes_in_flight)));
+      grpc::ResourceQuota("dropoutd").Resize(ReceiveQuota(flags.admission.bytes_in_flight)));
+  if (!flags.security.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   builder.RegisterService(&server->service_);
   std::vector<int> ports(flags.listen.size(), 0);
   for (std::size_t i = 0; i < ports.size(); ++i) {
-    builder.AddListeningPort(flags.listen[i], grpc::InsecureServerCredentials(), &ports[i]);
+    const std::string& address = flags.listen[i];
+    if (IsSocketInUse(address)) return AddressTaken(address);
+    builder.AddListeningPort(address, server->security_->CredentialsFor(address), &ports[i]);
   }
   server->server_ = builder.BuildAndStart();
   for (std::size_t i = 0; i < ports.size(); ++i) {
     if (server->server_ == nullptr || ports[i] <= 0) {
       if (ports[i] > 0) continue;
-      return absl::UnavailableError(absl::StrCat(
-          "cannot listen on ", flags.listen[i],
-          ": the address is taken by another process, or is not one of this machine's"));
+      return AddressTaken(flags.listen[i]);
     }
     server->addresses_.push_back(BoundAddress(flags.listen[i], ports[i]));
   }
   if (server->server_ == nullptr) return absl::UnavailableError("cannot start the server");
   server->server_->GetHealthCheckService()->SetServingStatus(
       dropout::v1::DropoutService::service_full_name(), true);
+  if (server->monitor_ != nullptr) {
+    DROPOUTD_RETURN_IF_ERROR(server->monitor_->Listen(
+        flags.metrics_listen, {.metrics = [&server = *server] { return server.Metrics(); },
+                               .is_ready = [&server = *server] { return server.IsReady(); },
+                               .status = [&server = *server] { return server.Status(); }}));
+  }
   return server;
 }
 
-Server::~Server() { Drain(); }
+Server::~Server() {
+  Drain();
+  if (monitor_ != nullptr) monitor_->Stop();  // Its pages look at everything else.
+}
+
+bool Server::IsReady() const { return !admission_.draining(); }
+
+MetricFamilies Server::Metrics() const {
+  return {
+      MakeGauge("dropoutd_build_info", "1, with what was built as labels",
+                {{{{"version", kVersion}, {"simd_target", kernels::SimdTarget()}}, 1}}),
+      MakeGauge("dropoutd_ready", "1 while new calls are taken", {{{}, IsReady() ? 1.0 : 0.0}}),
+      MakeGauge("dropoutd_bytes_in_flight", "Bytes of requests that are worked on",
+                {{{}, static_cast<double>(admission_.bytes_in_flight())}}),
+      MakeGauge("dropoutd_streams", "Open streams",
+                {{{}, static_cast<double>(admission_.streams())}}),
+  };
+}
+
+StatusReport Server::Status() {
+  StatusReport report;
+  report.facts = {{"version", kVersion}, {"instructions", kernels::SimdTarget()},
+                  {"listening on", absl::StrJoin(addresses_, ", ")},
+                  {"ready", IsReady() ? "yes" : "no"}};
+  return report;
+}
 
 void Server::Drain() {
   if (server_ == nullptr) return;
-  server_->GetHealthCheckService()->Shutdown();
   admission_.Drain();
+  server_->GetHealthCheckService()->Shutdown();
   server_->Shutdown(std::chrono::system_clock::now() + flags_.drain_timeout);
   server_->Wait();
   server_.reset();

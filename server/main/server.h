@@ -9,8 +9,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "server/main/admission.h"
+#include "server/main/auth/security.h"
 #include "server/main/flags.h"
+#include "server/main/gate/admission.h"
+#include "server/main/gate/gate.h"
+#include "server/main/metrics/monitor.h"
 #include "server/service/dropout_service.h"
 #include "server/session/engine.h"
 
@@ -27,16 +30,29 @@ class Server {
   // The addresses in the order of the flags, with the ports that were picked.
   const std::vector<std::string>& addresses() const { return addresses_; }
 
+  // Where metrics are; empty without --metrics_listen.
+  std::string metrics_address() const { return monitor_ == nullptr ? "" : monitor_->address(); }
+
+  // Reads certificates and tokens again.
+  void Reload() { security_->Reload(); }
+
   // Turns health to NOT_SERVING, refuses new calls, waits for those in flight until the
   // deadline, and cancels the rest.
   void Drain();
 
  private:
-  explicit Server(const Flags& flags);
+  Server(const Flags& flags, std::unique_ptr<Security> security);
+
+  bool IsReady() const;
+  MetricFamilies Metrics() const;
+  StatusReport Status();
 
   const Flags flags_;
+  const std::unique_ptr<Security> security_;
   Engine engine_;
   Admission admission_;
+  const std::unique_ptr<Monitor> monitor_;  // Null without --metrics_listen.
+  Gate gate_;
   DropoutService service_;
   std::vector<std::string> addresses_;
   std::unique_ptr<grpc::Server> server_;

@@ -1,22 +1,49 @@
-// Who may come in: the place where the service asks before it works on a call.
+// Who may come in: the place where the service asks before it works on a call, and says how
+// the call ended.
 #ifndef DROPOUTD_SERVER_SERVICE_CALL_GATE_H_
 #define DROPOUTD_SERVER_SERVICE_CALL_GATE_H_
 
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
 #include <cstddef>
+#include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 
 namespace dropoutd {
+
+// A unary call, a stream, or one operation of a stream. Not thread-safe.
+struct GatedCall {
+  // Set by the service before Enter.
+  std::string_view method;                 // The RPC's name: "Forward". Outlives the call.
+  grpc::CallbackServerContext* context = nullptr;
+  std::size_t request_bytes = 0;
+  const GatedCall* stream = nullptr;  // Of an operation: its stream, which was admitted.
+
+  // Set by Enter, whether it admits the call or not.
+  std::string tenant;      // Whose sessions the call sees; empty where there are no tenants.
+  std::string request_id;  // Names the call in logs and to the client.
+  std::string trace_id;    // Of the W3C trace that the call belongs to, or empty.
+  std::chrono::steady_clock::time_point start;
+  bool admitted = false;
+
+  // Set by the service before Answer.
+  std::size_t response_bytes = 0;
+};
 
 // Thread-safe.
 class CallGate {
  public:
   virtual ~CallGate() = default;
 
-  // Admits a call whose request has `byte_size` bytes, or says why not (DRAINING,
-  // QUOTA_BYTES_IN_FLIGHT). Leave must follow with the same size once it is admitted.
-  virtual absl::Status Enter(std::size_t byte_size) = 0;
-  virtual void Leave(std::size_t byte_size) = 0;
+  // Admits a call, or says why not: UNAUTHENTICATED, DRAINING, QUOTA_.... In both cases
+  // Answer must follow when the outcome is known and before the client knows it, and then Leave
+  // when the answer has been sent: so long it is in memory.
+  virtual absl::Status Enter(GatedCall& call) = 0;
+  virtual void Answer(const GatedCall& call, const absl::Status& outcome) = 0;
+  virtual void Leave(const GatedCall& call) = 0;
 };
 
 }  // namespace dropoutd

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/checked_math.h"
 #include "server/base/status_macros.h"
+#include "server/session/session_key.h"
 
 namespace dropoutd {
 namespace {
@@ -122,7 +123,7 @@ v1::DataType ToProto(DataType dtype) {
 
 v1::Session ToProto(const SessionView& view) {
   v1::Session session;
-  session.set_session_id(view.session_id);
+  session.set_session_id(std::string(SessionIdOf(view.session_id)));
   session.set_seed(view.seed);
   session.set_mode(ToProto(view.mode));
   for (const LayerView& layer : view.layers) *session.add_layers() = ToProto(layer);

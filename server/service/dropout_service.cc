@@ -14,6 +14,7 @@
 #include "server/dropout/variant.h"
 #include "server/service/convert.h"
 #include "server/service/unary.h"
+#include "server/session/session_key.h"
 
 namespace dropoutd {
 namespace {
@@ -75,7 +76,8 @@ DropoutService::Reactor* DropoutService::GetSession(Context* context, const Byte
 DropoutService::Reactor* DropoutService::ListSessions(Context* context, const Bytes* request,
                                                       Bytes* response) {
   return RunUnary<v1::ListSessionsRequest, v1::ListSessionsResponse>(
-      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+      gate_, *context, *request, *response,
+      [&](const auto& in, auto& out, const GatedCall& call) -> absl::Status {
         if (in.page_size() < 0) {
           return MakeError(Reason::kInvalidRequest,
                            absl::StrCat("page_size: ", in.page_size(), ", must be 0 or more"));
@@ -83,9 +85,14 @@ DropoutService::Reactor* DropoutService::ListSessions(Context* context, const By
         DROPOUTD_ASSIGN_OR_RETURN(const std::string after, ParsePageToken(in.page_token()));
         const int size = in.page_size() == 0 ? kDefaultPageSize
                                              : std::min(in.page_size(), kMaxPageSize);
-        const SessionPage page = engine_.ListSessions(after, static_cast<std::size_t>(size));
+        const SessionPage page = engine_.ListSessions(SessionKey(call.tenant, after),
+                                                      static_cast<std::size_t>(size));
         for (const SessionView& session : page.sessions) *out.add_sessions() = ToProto(session);
-        if (!page.next.empty()) out.set_next_page_token(absl::StrCat(kPagePrefix, page.next));
+        if (!page.next.empty()) {
+          const std::string_view id = SessionIdOf(page.next);
+          out.set_next_page_token(
+              absl::StrCat(kPagePrefix, absl::string_view(id.data(), id.size())));
+        }
         return absl::OkStatus();
       });
 }
@@ -187,7 +194,14 @@ grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* DropoutService::Exc
     explicit Refusal(const grpc::Status& status) { Finish(status); }
     void OnDone() override { delete this; }
   };
-  return new Refusal(ToGrpc(Unsupported("Exchange"), *context));
+  GatedCall call;
+  call.method = "Exchange";
+  call.context = context;
+  absl::Status status = gate_.Enter(call);
+  if (status.ok()) status = Unsupported("Exchange");
+  gate_.Answer(call, status);
+  gate_.Leave(call);
+  return new Refusal(ToGrpc(status, *context));
 }
 
 DropoutService::Reactor* DropoutService::GetServerInfo(Context* context, const Bytes* request,

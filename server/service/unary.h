@@ -7,47 +7,70 @@
 
 #include <exception>
 #include <new>
+#include <string>
+#include <string_view>
+#include <type_traits>
 
 #include "absl/status/status.h"
+#include "absl/strings/strip.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/service/call_gate.h"
 #include "server/service/error_mapping.h"
+#include "server/session/session_key.h"
 
 namespace dropoutd {
 
-// Keeps a call's place in the gate.
-class GatePass {
- public:
-  GatePass(CallGate& gate, std::size_t byte_size)
-      : gate_(gate), byte_size_(byte_size), status_(gate.Enter(byte_size)) {}
-  ~GatePass() {
-    if (status_.ok()) gate_.Leave(byte_size_);
+// The RPC whose request's type is `Request`: they are named alike.
+template <typename Request>
+std::string_view MethodOf() {
+  static const std::string method(
+      absl::StripSuffix(Request::descriptor()->name(), "Request"));
+  return method;
+}
+
+// Makes a session's id in `request` its key: from here on, no id means another tenant's.
+template <typename Request>
+void QualifySession(std::string_view tenant, Request& request) {
+  if constexpr (requires { request.session_id(); }) {
+    request.set_session_id(SessionKey(tenant, request.session_id()));
   }
-  GatePass(const GatePass&) = delete;
-  GatePass& operator=(const GatePass&) = delete;
-
-  const absl::Status& status() const { return status_; }
-
- private:
-  CallGate& gate_;
-  const std::size_t byte_size_;
-  const absl::Status status_;
-};
+}
 
 // A call, from its arrival until its answer has been sent. It keeps its place in the gate so
 // long, because its request and its answer are in memory so long: a client that does not
 // read must not make room for further calls.
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
-  UnaryCall(CallGate& gate, std::size_t byte_size) : pass_(gate, byte_size) {}
+  UnaryCall(CallGate& gate, grpc::CallbackServerContext& context, std::string_view method,
+            std::size_t request_bytes)
+      : gate_(gate) {
+    call_.method = method;
+    call_.context = &context;
+    call_.request_bytes = request_bytes;
+    admitted_ = gate_.Enter(call_);
+  }
 
-  const absl::Status& admitted() const { return pass_.status(); }
+  const absl::Status& admitted() const { return admitted_; }
+  const GatedCall& call() const { return call_; }
 
-  void OnDone() override { delete this; }
+  // Sends the outcome; the answer, if there is one, has `response_bytes`.
+  UnaryCall* End(const absl::Status& outcome, std::size_t response_bytes) {
+    call_.response_bytes = response_bytes;
+    gate_.Answer(call_, outcome);
+    Finish(ToGrpc(outcome, *call_.context));
+    return this;
+  }
+
+  void OnDone() override {
+    gate_.Leave(call_);
+    delete this;
+  }
 
  private:
-  const GatePass pass_;
+  CallGate& gate_;
+  GatedCall call_;
+  absl::Status admitted_;
 };
 
 template <typename Message>
@@ -69,18 +92,24 @@ absl::Status Serialize(const Message& message, grpc::ByteBuffer& bytes) {
   return absl::OkStatus();
 }
 
-// Runs `handle(request, response) -> absl::Status` as a unary call's handler.
+// Runs `handle(request, response) -> absl::Status` as a unary call's handler. The request
+// names its session by its key.
 template <typename Request, typename Response, typename Handle>
 grpc::ServerUnaryReactor* RunUnary(CallGate& gate, grpc::CallbackServerContext& context,
                                    const grpc::ByteBuffer& in, grpc::ByteBuffer& out,
                                    Handle handle) {
-  auto* const call = new UnaryCall(gate, in.Length());
+  auto* const call = new UnaryCall(gate, context, MethodOf<Request>(), in.Length());
   const auto run = [&]() -> absl::Status {
     DROPOUTD_RETURN_IF_ERROR(call->admitted());
     Request request;
     DROPOUTD_RETURN_IF_ERROR(Parse(in, request));
+    QualifySession(call->call().tenant, request);
     Response response;
-    DROPOUTD_RETURN_IF_ERROR(handle(request, response));
+    if constexpr (std::is_invocable_v<Handle, Request&, Response&, const GatedCall&>) {
+      DROPOUTD_RETURN_IF_ERROR(handle(request, response, call->call()));
+    } else {
+      DROPOUTD_RETURN_IF_ERROR(handle(request, response));
+    }
     return Serialize(response, out);
   };
   absl::Status status;
@@ -92,8 +121,7 @@ grpc::ServerUnaryReactor* RunUnary(CallGate& gate, grpc::CallbackServerContext& 
   } catch (const std::exception&) {
     status = MakeError(Reason::kInternal, "an internal error");
   }
-  call->Finish(ToGrpc(status, context));
-  return call;
+  return call->End(status, status.ok() ? out.Length() : 0);
 }
 
 }  // namespace dropoutd

@@ -8,6 +8,7 @@
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/session/random_id.h"
+#include "server/session/session_key.h"
 
 namespace dropoutd {
 namespace {
@@ -19,7 +20,7 @@ bool IsIdCharacter(char c) {
          c == '_' || c == '-';
 }
 
-absl::Status CheckSessionId(const std::string& id) {
+absl::Status CheckSessionId(std::string_view id) {
   if (id.size() > kMaxSessionIdBytes || !std::all_of(id.begin(), id.end(), IsIdCharacter)) {
     return MakeError(Reason::kInvalidSession,
                      absl::StrCat("session_id: must be 1 to ", kMaxSessionIdBytes,
@@ -40,7 +41,7 @@ Engine::Engine(const Limits& limits, const Clock& clock)
       sweeper_(registry_) {}
 
 absl::Status Engine::CheckSpec(const SessionSpec& spec) const {
-  DROPOUTD_RETURN_IF_ERROR(CheckSessionId(spec.session_id));
+  DROPOUTD_RETURN_IF_ERROR(CheckSessionId(SessionIdOf(spec.session_id)));
   if (spec.ttl.has_value() && (*spec.ttl <= Nanoseconds(0) || *spec.ttl > limits_.max_ttl)) {
     return MakeError(Reason::kInvalidSession,
                      absl::StrCat("ttl: ", absl::FormatDuration(absl::FromChrono(*spec.ttl)),
@@ -52,7 +53,7 @@ absl::Status Engine::CheckSpec(const SessionSpec& spec) const {
 
 absl::StatusOr<SessionView> Engine::CreateSession(SessionSpec spec) {
   DROPOUTD_RETURN_IF_ERROR(CheckSpec(spec));
-  if (spec.session_id.empty()) spec.session_id = RandomId();
+  if (SessionIdOf(spec.session_id).empty()) spec.session_id += RandomId();
   DROPOUTD_ASSIGN_OR_RETURN(std::shared_ptr<Session> made,
                             Session::Make(spec, limits_.default_ttl,
                                           limits_.max_layers_per_session, budget_, clock_));

@@ -31,7 +31,7 @@ struct TensorRef {
   const void* data = nullptr;
 };
 
-// Which step of which layer a call is about.
+// Which step of which layer a call is about. session_id is the session's key (session_key.h).
 struct StepRef {
   std::string_view session_id;
   std::string_view layer_id;
@@ -45,6 +45,7 @@ struct SessionPage {
   std::string next;  // `after` for the next page; empty on the last.
 };
 
+// Sessions are named by their keys (session_key.h), in arguments and in answers.
 // Thread-safe; no lock is held while a tensor is processed. Every call that names a
 // session renews it. Errors are those of the proto; a call that fails changes nothing.
 class Engine {
@@ -56,6 +57,7 @@ class Engine {
 
   absl::StatusOr<SessionView> CreateSession(SessionSpec spec);
   absl::StatusOr<SessionView> GetSession(std::string_view session_id);
+  // Of the tenant of `after`, in the order of their keys.
   SessionPage ListSessions(std::string_view after, std::size_t count);
   absl::Status DeleteSession(std::string_view session_id);
 

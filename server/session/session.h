@@ -26,7 +26,7 @@ namespace dropoutd {
 
 // What a session is made from.
 struct SessionSpec {
-  std::string session_id;             // Empty: the server picks one.
+  std::string session_id;             // Its key; without an id in it the server picks one.
   std::optional<std::uint64_t> seed;  // Nothing: the server draws one.
   std::vector<LayerConfig> layers;
   Mode mode = Mode::kTrain;

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
+#include "server/session/session_key.h"
 
 namespace dropoutd {
 namespace {
@@ -13,9 +14,9 @@ namespace {
 // Entries of removed sessions that the queue may hold, besides as many as there are sessions.
 constexpr std::size_t kQueueSlack = 1000;
 
-absl::Status SessionNotFound(std::string_view session_id) {
+absl::Status SessionNotFound(std::string_view session_key) {
   return MakeError(Reason::kSessionNotFound,
-                   absl::StrCat("session_id: no session ", Quote(session_id)));
+                   absl::StrCat("session_id: no session ", Quote(SessionIdOf(session_key))));
 }
 
 }  // namespace
@@ -30,7 +31,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Add(std::shared_ptr<Se
     if (!IsExpired(*found->second)) {
       if (!found->second->MadeFrom(spec)) {
         return MakeError(Reason::kSessionExists,
-                         absl::StrCat("session_id: ", Quote(session->session_id()),
+                         absl::StrCat("session_id: ", Quote(SessionIdOf(session->session_id())),
                                       " is taken by another session"));
       }
       found->second->Renew(clock_.Now());
@@ -73,9 +74,14 @@ absl::Status SessionRegistry::Remove(std::string_view session_id) {
 std::vector<std::shared_ptr<Session>> SessionRegistry::List(std::string_view after,
                                                             std::size_t count) const {
   std::vector<std::shared_ptr<Session>> page;
+  const std::string_view tenant = TenantOf(after);
   const std::shared_lock lock(mutex_);
   for (auto at = sessions_.upper_bound(after); at != sessions_.end() && page.size() < count; ++at) {
-    if (!IsExpired(*at->second)) page.push_back(at->second);
+    if (TenantOf(at->first) == tenant) {
+      if (!IsExpired(*at->second)) page.push_back(at->second);
+    } else if (!tenant.empty()) {
+      break;  // Past the tenant's last one.
+    }
   }
   return page;
 }

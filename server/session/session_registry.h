@@ -19,6 +19,7 @@
 
 namespace dropoutd {
 
+// Sessions are known by their keys (session_key.h).
 // Thread-safe. A session that has expired is never returned, whether or not it has been
 // removed yet.
 class SessionRegistry {
@@ -37,7 +38,8 @@ class SessionRegistry {
   // SESSION_NOT_FOUND.
   absl::Status Remove(std::string_view session_id);
 
-  // Up to `count` sessions with ids after `after`, sorted by id; does not renew them.
+  // Up to `count` sessions of the tenant of `after` with keys after it, sorted by key; does
+  // not renew them.
   std::vector<std::shared_ptr<Session>> List(std::string_view after, std::size_t count) const;
 
   // Removes what has expired; returns how many.

@@ -80,7 +80,9 @@ class GenericCallTest : public testing::Test {
                     std::chrono::nanoseconds timeout = std::chrono::seconds(60)) {
     const auto requests = EncodeRequests(*FindMethod(method), json);
     if (!requests.ok()) return requests.status();
-    return CallMethod(address_, *FindMethod(method), *requests, timeout,
+    ClientOptions options;
+    options.timeout = timeout;
+    return CallMethod(address_, options, *FindMethod(method), *requests,
                       [this](const std::string& answer) { answers_.push_back(answer); });
   }
 

@@ -13,7 +13,7 @@ import harness
 
 FLAGS = ["listen", "store", "session_ttl", "max_sessions", "mask_cache_bytes", "max_message_bytes",
          "shared_memory", "shared_memory_dir", "tls_cert", "tls_key", "tls_client_ca",
-         "auth_tokens", "metrics_listen"]
+         "auth_tokens", "metrics_listen", "insecure", "config"]
 SERVICE = "dropout.v1.DropoutService"
 CALL_SECONDS = 20
 DRAIN_SECONDS = 20
@@ -71,6 +71,19 @@ class ListenTest(unittest.TestCase):
             self.assertIn(first.address, second.stderr)
             self.assertEqual(second.stdout, "")
             self.assertTrue(server_info(first.address).version)
+
+    def test_socket_in_use(self):
+        with tempfile.TemporaryDirectory() as folder:
+            address = "unix:" + os.path.join(folder, "dropoutd.sock")
+            with harness.Server(f"--listen={address}") as first:
+                second = harness.run_server(f"--listen={address}")
+                self.assertEqual(second.returncode, 1, second.stderr)
+                self.assertIn(f"{address}: another process listens there", second.stderr)
+                self.assertTrue(server_info(first.address).version)
+                first.kill()
+                # What a crash leaves behind is no obstacle.
+                with harness.Server(f"--listen={address}") as third:
+                    self.assertTrue(server_info(third.address).version)
 
     def test_client_reaches_the_server(self):
         with harness.Server() as server:
@@ -207,6 +220,53 @@ class FlagsTest(unittest.TestCase):
         done = harness.run_server(env={"DROPOUTD_MAX_SESSIONS": "-1"})
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertRegex(done.stderr.lower(), "max_sessions")
+
+
+class ConfigFileTest(unittest.TestCase):
+
+    def config(self, text):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = os.path.join(folder.name, "dropoutd.toml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def test_flags_from_a_file(self):
+        path = self.config('# comment\nlisten = ["127.0.0.1:0", "127.0.0.2:0"]\n'
+                           'max_sessions = 5\nsession_ttl = "30m"\nmask_cache_bytes = "1MiB"\n'
+                           'reflection = false\n')
+        with harness.Server("--listen=127.0.0.1:0", f"--config={path}") as server:
+            limits = server_info(server.address).limits
+            self.assertEqual(limits.max_sessions, 5)
+            self.assertEqual(limits.default_ttl.seconds, 1800)
+            self.assertEqual(limits.mask_cache_bytes, MIB)
+
+    def test_the_environment_goes_before_the_file_and_a_flag_before_both(self):
+        path = self.config("max_sessions = 5\nmax_layers_per_session = 6\nmax_steps = 7\n")
+        with harness.Server("--max_sessions=50", env={
+                "DROPOUTD_CONFIG": path, "DROPOUTD_MAX_SESSIONS": "500",
+                "DROPOUTD_MAX_LAYERS_PER_SESSION": "60"}) as server:
+            limits = server_info(server.address).limits
+            self.assertEqual((limits.max_sessions, limits.max_layers_per_session,
+                              limits.max_steps), (50, 60, 7))
+
+    def test_what_is_wrong_in_a_file_is_named(self):
+        for text, name in [("no_such_flag = 1\n", "no_such_flag"), ("max_sessions = -1\n",
+                                                                    "max_sessions"),
+                           ("[section]\nmax_sessions = 1\n", "section"),
+                           ('listen = "0.0.0.0:0"\n', "--insecure")]:
+            with self.subTest(text):
+                done = harness.run_server(f"--config={self.config(text)}")
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(name, done.stderr)
+
+    def test_a_file_that_is_not_there(self):
+        for flags, env in [(["--config=/no/such/file"], {}),
+                           ([], {"DROPOUTD_CONFIG": "/no/such/file"})]:
+            done = harness.run_server(*flags, env=env)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("/no/such/file", done.stderr)
 
 
 class HarnessTest(unittest.TestCase):

@@ -1,9 +1,8 @@
-#include "server/main/admission.h"
+#include "server/main/gate/admission.h"
 
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <limits>
 #include <string>
 #include <thread>
 #include <vector>
@@ -13,60 +12,87 @@
 namespace dropoutd {
 namespace {
 
-Reason ReasonFor(const absl::Status& status) {
-  EXPECT_FALSE(status.ok());
-  return ReasonOf(status).value();
+const std::chrono::steady_clock::time_point kNow{std::chrono::hours(1)};
+
+std::string ReasonText(const absl::Status& status) {
+  return status.ok() ? "OK" : std::string(ReasonName(ReasonOf(status).value()));
 }
 
-TEST(Admission, AdmitsUpToTheMostBytes) {
-  Admission admission(100);
-  EXPECT_TRUE(admission.Enter(60).ok());
-  EXPECT_TRUE(admission.Enter(40).ok());
-  EXPECT_TRUE(admission.Enter(0).ok());
-  const absl::Status status = admission.Enter(1);
-  EXPECT_EQ(ReasonFor(status), Reason::kQuotaBytesInFlight);
-  EXPECT_NE(std::string(status.message()).find("hold 100 bytes"), std::string::npos) << status;
-  // What was refused holds nothing.
-  admission.Leave(40);
-  EXPECT_TRUE(admission.Enter(40).ok());
+class AdmissionTest : public testing::Test {
+ protected:
+  std::string Enter(const Admittance& call) { return ReasonText(admission_.Enter(call, kNow)); }
+
+  Admission admission_{{.bytes_in_flight = 100, .calls_per_second = 50, .streams = 3},
+                       {.bytes_in_flight = 60, .calls_per_second = 20, .streams = 2}};
+};
+
+TEST_F(AdmissionTest, BytesOfATenantAndInAll) {
+  EXPECT_EQ(Enter({"red", 60}), "OK");
+  EXPECT_EQ(Enter({"red", 1}), "QUOTA_BYTES_IN_FLIGHT");
+  EXPECT_EQ(Enter({"blue", 40}), "OK");
+  EXPECT_EQ(Enter({"blue", 1}), "QUOTA_BYTES_IN_FLIGHT");  // Of the server.
+  EXPECT_EQ(admission_.bytes_in_flight(), 100);
+  admission_.Leave({"red", 60});
+  EXPECT_EQ(Enter({"blue", 20}), "OK");
+  EXPECT_EQ(Enter({"blue", 1}), "QUOTA_BYTES_IN_FLIGHT");  // Of the tenant.
+  admission_.Leave({"blue", 40});
+  admission_.Leave({"blue", 20});
+  EXPECT_EQ(admission_.bytes_in_flight(), 0);
 }
 
-TEST(Admission, OneCallOverTheMostIsRefused) {
-  Admission admission(100);
-  EXPECT_EQ(ReasonFor(admission.Enter(101)), Reason::kQuotaBytesInFlight);
-  EXPECT_TRUE(admission.Enter(100).ok());
+TEST_F(AdmissionTest, WithoutATenantOnlyTheTotalCounts) {
+  EXPECT_EQ(Enter({"", 100}), "OK");
+  EXPECT_EQ(Enter({"", 1}), "QUOTA_BYTES_IN_FLIGHT");
 }
 
-TEST(Admission, DrainingRefusesNewCallsAndLetsGoThoseInside) {
-  Admission admission(100);
-  ASSERT_TRUE(admission.Enter(10).ok());
-  admission.Drain();
-  EXPECT_EQ(ReasonFor(admission.Enter(0)), Reason::kDraining);
-  EXPECT_EQ(ReasonFor(admission.Enter(1000)), Reason::kDraining);
-  admission.Leave(10);
-  EXPECT_EQ(ReasonFor(admission.Enter(1)), Reason::kDraining);
+TEST_F(AdmissionTest, StreamsOfATenantAndInAll) {
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(Enter({"red", 0, true}), "OK");
+  EXPECT_EQ(Enter({"red", 0, true}), "QUOTA_STREAMS");
+  EXPECT_EQ(Enter({"red", 0, false}), "OK");
+  EXPECT_EQ(Enter({"blue", 0, true}), "OK");
+  EXPECT_EQ(Enter({"blue", 0, true}), "QUOTA_STREAMS");
+  admission_.Leave({"red", 0, true});
+  EXPECT_EQ(Enter({"blue", 0, true}), "OK");
+  EXPECT_EQ(admission_.streams(), 3);
 }
 
-TEST(Admission, ManyThreadsNeverHoldMoreThanTheMost) {
-  constexpr std::size_t kMost = 100;
-  constexpr std::size_t kEach = 30;
-  Admission admission(kMost);
-  std::atomic<std::size_t> inside{0};
+TEST_F(AdmissionTest, ATenantOverItsRateTakesNothingFromTheOthers) {
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(Enter({"red", 1}), "OK");
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(Enter({"red", 1}), "QUOTA_CALL_RATE");
+  EXPECT_EQ(admission_.bytes_in_flight(), 20);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(Enter({"blue", 1}), "OK");
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(Enter({"green", 1}), "OK");
+  EXPECT_EQ(Enter({"green", 1}), "QUOTA_CALL_RATE");  // Of the server.
+  EXPECT_EQ(admission_.bytes_in_flight(), 50);
+}
+
+TEST_F(AdmissionTest, ManyThreadsNeverHoldMoreThanTheMost) {
+  constexpr std::int64_t kEach = 30;
+  Admission admission{{.bytes_in_flight = 100}, {}};
+  std::atomic<std::int64_t> inside{0};
   std::atomic<bool> exceeded{false};
   std::vector<std::thread> threads;
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&] {
       for (int call = 0; call < 2000; ++call) {
-        if (!admission.Enter(kEach).ok()) continue;
-        if (inside.fetch_add(kEach) + kEach > kMost) exceeded = true;
+        if (!admission.Enter({"", kEach}, kNow).ok()) continue;
+        if (inside.fetch_add(kEach) + kEach > 100) exceeded = true;
         inside.fetch_sub(kEach);
-        admission.Leave(kEach);
+        admission.Leave({"", kEach});
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_FALSE(exceeded);
-  EXPECT_TRUE(admission.Enter(kMost).ok());
+  EXPECT_TRUE(admission.Enter({"", 100}, kNow).ok());
+}
+
+TEST_F(AdmissionTest, DrainingRefusesAll) {
+  EXPECT_EQ(Enter({"red", 1}), "OK");
+  admission_.Drain();
+  EXPECT_EQ(Enter({"red", 1}), "DRAINING");
+  admission_.Leave({"red", 1});
+  EXPECT_EQ(admission_.bytes_in_flight(), 0);
 }
 
 }  // namespace

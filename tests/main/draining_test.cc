@@ -7,7 +7,9 @@
 #include <string>
 
 #include "dropout/v1/dropout_service.grpc.pb.h"
-#include "server/main/admission.h"
+#include "server/main/auth/authenticator.h"
+#include "server/main/gate/admission.h"
+#include "server/main/gate/gate.h"
 #include "server/service/dropout_service.h"
 #include "server/service/error_mapping.h"
 #include "server/session/engine.h"
@@ -19,7 +21,7 @@ namespace v1 = dropout::v1;
 
 class DrainingTest : public testing::Test {
  protected:
-  DrainingTest() : service_(engine_, admission_, {}) {
+  DrainingTest() : service_(engine_, gate_, {}) {
     grpc::ServerBuilder builder;
     builder.RegisterService(&service_);
     server_ = builder.BuildAndStart();
@@ -52,7 +54,9 @@ class DrainingTest : public testing::Test {
   }
 
   Engine engine_{Limits{}};
-  Admission admission_{std::size_t{1} << 20};
+  const Authenticator authenticator_{Credential::kNone};
+  Admission admission_{{}, {}};
+  Gate gate_{authenticator_, admission_, nullptr};
   DropoutService service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::DropoutService::Stub> stub_;

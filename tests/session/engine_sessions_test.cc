@@ -53,7 +53,7 @@ TEST_F(EngineSessionsTest, SessionIdsHaveARange) {
   EXPECT_EQ(Create("AZaz09._-"), "OK");
   EXPECT_EQ(Create(std::string(128, 'x')), "OK");
   EXPECT_EQ(Create(std::string(129, 'x')), "INVALID_SESSION");
-  for (const char* const id : {"a b", "a/b", "a\n", "\xC3\xA4", "a:b"}) {
+  for (const char* const id : {"a b", "/a/b", "red/a/b", "a\n", "\xC3\xA4", "a:b"}) {
     EXPECT_EQ(Create(id), "INVALID_SESSION") << id;
   }
   EXPECT_EQ(Create(std::string("a\0b", 3)), "INVALID_SESSION");
@@ -162,6 +162,39 @@ TEST_F(EngineSessionsTest, ALastPageThatIsFullIsTheLast) {
   for (const char* const id : {"a", "b"}) ASSERT_EQ(Create(id), "OK");
   EXPECT_EQ(engine_.ListSessions("", 2).next, "");
   EXPECT_EQ(engine_.ListSessions("b", 2).sessions.size(), 0u);
+}
+
+TEST_F(EngineSessionsTest, TenantsSeeTheirOwnSessionsOnly) {
+  for (const char* const key : {"a", "red/a", "red/b", "blue/a", "z", "redder/a"}) {
+    ASSERT_EQ(Create(key), "OK");
+  }
+  EXPECT_EQ(IdsOf(engine_.ListSessions("red/", 10)), (Ids{"red/a", "red/b"}));
+  EXPECT_EQ(IdsOf(engine_.ListSessions("red/a", 10)), Ids{"red/b"});
+  EXPECT_EQ(IdsOf(engine_.ListSessions("blue/", 10)), Ids{"blue/a"});
+  EXPECT_EQ(IdsOf(engine_.ListSessions("", 10)), (Ids{"a", "z"}));
+  EXPECT_EQ(IdsOf(engine_.ListSessions("green/", 10)), Ids{});
+  EXPECT_EQ(ReasonText(engine_.GetSession("green/a")), "SESSION_NOT_FOUND");
+}
+
+TEST_F(EngineSessionsTest, PagesOfATenantEndWithIt) {
+  for (const char* const key : {"a/1", "a/2", "b/1"}) ASSERT_EQ(Create(key), "OK");
+  const SessionPage page = engine_.ListSessions("a/", 1);
+  EXPECT_EQ(page.next, "a/1");
+  EXPECT_EQ(engine_.ListSessions(page.next, 1).next, "");
+}
+
+TEST_F(EngineSessionsTest, ErrorsDoNotNameTheTenant) {
+  const absl::Status status = engine_.GetSession("secret_tenant/nothing").status();
+  EXPECT_EQ(status.message().find("secret_tenant"), absl::string_view::npos) << status;
+  EXPECT_NE(status.message().find("nothing"), absl::string_view::npos) << status;
+}
+
+TEST_F(EngineSessionsTest, TheServerPicksAnIdWithinTheTenant) {
+  SessionSpec spec = MakeSpec("red/", 1, {});
+  const auto made = engine_.CreateSession(spec);
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_EQ(made->session_id.substr(0, 4), "red/");
+  EXPECT_GT(made->session_id.size(), 20u);
 }
 
 TEST_F(EngineSessionsTest, TheMasksOfWhatGoesLeaveTheCache) {

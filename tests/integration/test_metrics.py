@@ -1,0 +1,160 @@
+"""/metrics, /healthz, /readyz and /statusz, and what docs/operations.md says of them."""
+
+import pathlib
+import re
+import unittest
+import urllib.error
+import urllib.request
+
+import grpc
+import harness
+import numpy as np
+from client_helpers import Client, pb
+
+CALL_SECONDS = 20
+LAYER = pb.Layer(layer_id="l", p=0.25, dropout=pb.Dropout())
+X = np.ones((64, 1024), np.float32)
+DOCS = pathlib.Path(__file__).parents[2] / "docs" / "operations.md"
+ALERTS = pathlib.Path(__file__).parents[2] / "docker" / "alerts.yml"
+DASHBOARD = pathlib.Path(__file__).parents[2] / "docker" / "grafana-dashboard.json"
+SERIES = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
+
+
+def fetch(server, path, method="GET"):
+    """Status and body of a page."""
+    request = urllib.request.Request(f"http://{server.metrics_address}{path}", method=method)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=CALL_SECONDS) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def metrics(server):
+    """Values by name and labels, as ("name", "a=b,c=d")."""
+    _, text = fetch(server, "/metrics")
+    values = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name, labels, value = SERIES.match(line).groups()
+            pairs = re.findall(r'(\w+)="([^"]*)"', labels or "")
+            values[name, ",".join(sorted(f"{k}={v}" for k, v in pairs))] = float(value)
+    return values
+
+
+def names_exposed(server):
+    _, text = fetch(server, "/metrics")
+    return set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
+
+
+class MetricsServer:
+    """A server with metrics and a client that has made one call of each kind."""
+
+    def __init__(self, *flags):
+        self.server = harness.Server("--metrics_listen=127.0.0.1:0", *flags)
+
+    def __enter__(self):
+        self.server.__enter__()
+        self.client = Client(self.server.address).__enter__()
+        return self.server, self.client
+
+    def __exit__(self, *args):
+        self.client.__exit__(*args)
+        self.server.__exit__(*args)
+
+
+class PagesTest(unittest.TestCase):
+
+    def test_health_and_readiness(self):
+        with MetricsServer() as (server, _):
+            self.assertEqual(fetch(server, "/healthz"), (200, "alive\n"))
+            self.assertEqual(fetch(server, "/readyz"), (200, "ready\n"))
+            self.assertEqual(fetch(server, "/readyz", "HEAD"), (200, ""))
+            for path in ("/", "/metrics/more", "/../etc/passwd", "/%2e%2e/etc/passwd"):
+                self.assertEqual(fetch(server, path)[0], 404, path)
+            self.assertGreaterEqual(fetch(server, "/metrics", "POST")[0], 400)
+
+    def test_the_status_page_is_for_people_and_shows_no_secrets(self):
+        with MetricsServer() as (server, client):
+            client.create_session("a-session-with-a-long-name", [LAYER], seed=1234567891011)
+            with self.assertRaises(grpc.RpcError):
+                client.get_session("<script>alert(1)</script>")
+            code, page = fetch(server, "/statusz")
+            self.assertEqual(code, 200)
+            for text in ("<html", server.address, "a-sessio", "GetSession", "SESSION_NOT_FOUND"):
+                self.assertIn(text, page)
+            for text in ("<script", "1234567891011", "a-session-with-a-long-name"):
+                self.assertNotIn(text, page)
+
+    def test_an_address_that_cannot_be_used(self):
+        with MetricsServer() as (server, _):
+            done = harness.run_server("--listen=127.0.0.1:0",
+                                      f"--metrics_listen={server.metrics_address}")
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn(server.metrics_address, done.stderr)
+        done = harness.run_server("--listen=127.0.0.1:0", "--metrics_listen=0.0.0.0:0")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("--insecure", done.stderr)
+
+
+class CountsTest(unittest.TestCase):
+
+    def test_calls_are_counted_by_method_and_code(self):
+        with MetricsServer() as (server, client):
+            client.create_session("s", [LAYER])
+            for step in range(3):
+                client.forward("s", "l", X, step=step)
+            with self.assertRaises(grpc.RpcError):
+                client.get_session("other")
+            values = metrics(server)
+            self.assertEqual(values["dropoutd_calls_total", "code=OK,method=Forward"], 3)
+            self.assertEqual(values["dropoutd_calls_total", "code=NOT_FOUND,method=GetSession"], 1)
+            self.assertEqual(values["dropoutd_errors_total", "reason=SESSION_NOT_FOUND"], 1)
+            self.assertEqual(values["dropoutd_call_seconds_count", "method=Forward"], 3)
+            self.assertGreaterEqual(values["dropoutd_request_bytes_total", "method=Forward"],
+                                    3 * X.nbytes)
+            self.assertGreaterEqual(values["dropoutd_response_bytes_total", "method=Forward"],
+                                    3 * X.nbytes)
+            self.assertEqual(values["dropoutd_ready", ""], 1)
+            self.assertEqual(values["dropoutd_bytes_in_flight", ""], 0)
+            self.assertGreater(values["process_resident_memory_bytes", ""], 1 << 20)
+
+
+class DocumentationTest(unittest.TestCase):
+
+    def test_docs_list_what_is_exposed_and_nothing_else(self):
+        documented = set(re.findall(r"^\| `((?:dropoutd|process)_\w+)`", DOCS.read_text(),
+                                    re.MULTILINE))
+        with MetricsServer() as (server, client):
+            client.create_session("s", [LAYER])
+            client.forward("s", "l", X, step=1)
+            with self.assertRaises(grpc.RpcError):
+                client.get_session("other")
+            self.assertEqual(names_exposed(server), documented)
+
+    def test_alerts_and_dashboard_use_what_is_documented(self):
+        documented = set(re.findall(r"^\| `((?:dropoutd|process)_\w+)`", DOCS.read_text(),
+                                    re.MULTILINE))
+        for file in (ALERTS, DASHBOARD):
+            for name in re.findall(r"\b(?:dropoutd|process)_\w+", file.read_text()):
+                base = re.sub(r"_(bucket|sum|count)$", "", name)
+                self.assertTrue({name, base} & documented, f"{name} of {file.name}")
+
+    def test_every_alert_has_a_runbook(self):
+        alerts = re.findall(r"alert: (\w+)", ALERTS.read_text())
+        self.assertGreater(len(alerts), 5)
+        for alert in alerts:
+            self.assertRegex(DOCS.read_text(), rf"(?m)^### {alert}$")
+
+    def test_docs_list_every_flag_and_nothing_else(self):
+        help_text = harness.run_server("--help").stdout
+        flags = set(re.findall(r"^\s+(?:-h,)?--(\w+)", help_text, re.MULTILINE)) - {
+            "help", "version"}
+        documented = set(re.findall(r"^\| `--(\w+)`", DOCS.read_text(), re.MULTILINE))
+        self.assertEqual(flags, documented)
+
+
+if __name__ == "__main__":
+    unittest.main()
