@@ -26,14 +26,13 @@ def generate(proto_dir, package_dir):
     out.mkdir(parents=True)
     files = sorted(str(path.relative_to(proto_dir)) for path in proto_dir.rglob("*.proto"))
     done = subprocess.run(
-        [protoc, f"-I{proto_dir}", f"--python_out={out}", f"--pyi_out={out}", *files],
-        capture_output=True, text=True)
+        [protoc, f"-I{proto_dir}", f"--python_out={out}", *files], capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"protoc failed:\n{done.stderr}")
     for folder in [out, *(path for path in out.rglob("*") if path.is_dir())]:
         (folder / "__init__.py").write_text(HEADER)
     # protoc imports from the top; here they live in a package of the client's own.
-    for path in [*out.rglob("*_pb2.py"), *out.rglob("*_pb2.pyi")]:
+    for path in out.rglob("*_pb2.py"):
         text = path.read_text()
         path.write_text(re.sub(
             r"^from dropout\.v1 import", "from dropout_client._stubs.dropout.v1 import", text,

@@ -15,7 +15,7 @@ import numpy as np
 from . import _wire, results, tensor
 from ._stubs.dropout.v1 import (layer_pb2, server_info_pb2, session_pb2, step_pb2, tensor_pb2,
                                 transport_pb2)
-from .layers import LayerConfig, Mode, layer_from_message, layer_to_message
+from .layers import LayerConfig, Mode, enumerator, layer_from_message, layer_to_message
 from .retry import Idempotency
 from .shared_memory import Regions
 
@@ -187,7 +187,8 @@ class _Tensors:
     def _check_out(self) -> None:
         assert self.out is not None
         dtype, shape, _ = tensor.fields_of(self.sent)
-        if tensor.data_type_of(self.out.dtype) != dtype or self.target and self.out.shape != shape:
+        # The last axis is drop_connect's to change.
+        if tensor.data_type_of(self.out.dtype) != dtype or self.out.shape[:-1] != shape[:-1]:
             raise ValueError(f"out is {self.out.dtype}{list(self.out.shape)}, the answer will be "
                              f"{tensor.DataType(dtype).name.lower()}{list(shape)}")
         if not self.out.flags.writeable:
@@ -213,15 +214,20 @@ class _Tensors:
         field = request.DESCRIPTOR.fields_by_name[name].number
         return _wire.with_tensor(request, field, dtype, shape, data)
 
-    def result(self, answer: Optional[_wire.TensorData]) -> Any:
-        """The answer's tensor: in `out` if there is one, else a view of the answer."""
-        if self.target is not None:
-            return self.out
-        if answer is None:
-            raise _wire.MalformedMessageError("the server sent no tensor")
+    def result(self, answer: Optional[_wire.TensorData], shape: Sequence[int]) -> Any:
+        """The answer's tensor: in `out` if there is one, else a view of the answer. answer: its
+        bytes, if they are in the message; shape: its shape if they are not."""
         if self.out is None:
+            if answer is None:
+                raise _wire.MalformedMessageError("the server sent no tensor")
             return tensor.like(self.sent, *answer)
-        np.copyto(self.out, tensor.like(self.out, *answer))
+        shape = shape if answer is None else answer.shape
+        if tuple(shape) != self.out.shape:
+            raise ValueError(f"out has the shape {list(self.out.shape)}, the answer {list(shape)}")
+        if self.target is None:
+            if answer is None:
+                raise _wire.MalformedMessageError("the server sent no tensor")
+            np.copyto(self.out, tensor.like(self.out, *answer))
         return self.out
 
 
@@ -233,7 +239,8 @@ def forward(place: Place, x: Any, return_mask: bool, out: Optional[np.ndarray],
         answer, output = _wire.split_tensor(
             encoded, step_pb2.ForwardResponse, step_pb2.ForwardResponse.OUTPUT_FIELD_NUMBER)
         mask = results.mask_from_message(answer.mask) if answer.HasField("mask") else None
-        return results.ForwardResult(tensors.result(output), mask, Mode(answer.mode), answer.p)
+        return results.ForwardResult(tensors.result(output, answer.output.shape), mask,
+                                     enumerator(Mode, answer.mode), answer.p)
 
     request = step_pb2.ForwardRequest(**place.fields(), return_mask=return_mask)
     return Call("Forward", place.session_id, tensors.encode(request, "input"),
@@ -249,7 +256,8 @@ def backward(place: Place, gradient: Any, release: bool, weight_squared_norm: Op
             encoded, step_pb2.BackwardResponse,
             step_pb2.BackwardResponse.INPUT_GRADIENT_FIELD_NUMBER)
         return results.BackwardResult(
-            tensors.result(output), results.parameters_from_messages(answer.parameter_gradients))
+            tensors.result(output, answer.input_gradient.shape),
+            results.parameters_from_messages(answer.parameter_gradients))
 
     request = step_pb2.BackwardRequest(
         **place.fields(), release=release, weight_squared_norm=weight_squared_norm)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from typing import Any, Awaitable, Callable, Optional, TypeVar, cast
+from typing import Any, Awaitable, Callable, List, Optional, Tuple, TypeVar, Union, cast
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from ._calls import Call
+from ._wire import MalformedMessageError
 from .errors import InternalError, from_rpc_error
 from .retry import Attempts, RetryPolicy
 
@@ -31,7 +33,7 @@ class Tls:
 
 
 def _options(tls: Optional[Tls], max_receive_bytes: int) -> list:
-    options = [
+    options: List[Tuple[str, Union[int, str]]] = [
         # gRPC's own default, 4 MiB, is smaller than what a server with default flags sends.
         ("grpc.max_receive_message_length", max_receive_bytes),
         ("grpc.max_send_message_length", -1),
@@ -77,7 +79,7 @@ class Settings:
 def _parsed(call: Call[T], encoded: bytes) -> T:
     try:
         return call.parse(encoded)
-    except ValueError as error:
+    except (MalformedMessageError, DecodeError) as error:
         raise InternalError(f"{call.rpc}: the answer cannot be read: {error}") from error
 
 

@@ -263,12 +263,12 @@ def _value_of(message: Any, cls: Type) -> Any:
         elif descriptor.containing_oneof is not None and not message.HasField(field.name):  # unset
             value = None
         elif descriptor.enum_type is not None:
-            value = _enumerator(type(field.default), value)
+            value = enumerator(type(field.default), value)
         fields[field.name] = value
     return cls(**fields)
 
 
-def _enumerator(cls: Type, number: int) -> Any:
+def enumerator(cls: Type, number: int) -> Any:
     """The enumerator, or the bare number where this version does not know it."""
     try:
         return cls(number)
@@ -306,9 +306,9 @@ def layer_from_message(message: layer_pb2.Layer) -> LayerConfig:
     return LayerConfig(
         layer_id=message.layer_id, p=message.p,
         variant=_value_of(getattr(message, variant), VARIANTS[variant]) if variant else None,
-        mode=_enumerator(Mode, message.mode),
-        generator=_enumerator(Generator, message.generator),
-        scaling=_enumerator(Scaling, message.scaling),
+        mode=enumerator(Mode, message.mode),
+        generator=enumerator(Generator, message.generator),
+        scaling=enumerator(Scaling, message.scaling),
         schedule=(_value_of(getattr(message.schedule, schedule), SCHEDULES[schedule])
                   if schedule else None),
         revision=message.revision)

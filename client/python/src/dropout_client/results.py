@@ -11,7 +11,7 @@ import numpy as np
 
 from . import tensor
 from ._stubs.dropout.v1 import server_info_pb2, session_pb2, step_pb2
-from .layers import Generator, LayerConfig, Mode, layer_from_message
+from .layers import Generator, LayerConfig, Mode, enumerator, layer_from_message
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -102,7 +102,8 @@ def mask_from_message(message: step_pb2.Mask) -> Mask:
 def session_from_message(message: session_pb2.Session) -> SessionInfo:
     utc = datetime.timezone.utc
     return SessionInfo(
-        session_id=message.session_id, seed=message.seed, mode=Mode(message.mode),
+        session_id=message.session_id, seed=message.seed,
+        mode=enumerator(Mode, message.mode),
         layers=[layer_from_message(layer) for layer in message.layers],
         ttl=message.ttl.ToTimedelta(),
         create_time=message.create_time.ToDatetime().replace(tzinfo=utc),
@@ -123,7 +124,5 @@ def server_info_from_message(message: server_info_pb2.ServerInfo) -> ServerInfo:
         simd_targets=tuple(message.simd_targets), store=message.store,
         variants=tuple(message.variants), schedules=tuple(message.schedules),
         unsupported_rpcs=tuple(message.unsupported_rpcs),
-        generators=tuple(
-            Generator(number) if number in list(Generator) else number
-            for number in message.generators),
+        generators=tuple(enumerator(Generator, number) for number in message.generators),
         data_types=tuple(message.data_types), limits=limits)

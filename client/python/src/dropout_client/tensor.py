@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from typing import Any, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from ._stubs.dropout.v1 import tensor_pb2
+from ._wire import MalformedMessageError
 
 
 class DataType(enum.IntEnum):
@@ -23,16 +24,18 @@ class DataType(enum.IntEnum):
 
 
 # What elements are stored as. NumPy has no bfloat16: its bits are in uint16.
-_STORAGE = {DataType.FLOAT32: np.dtype("<f4"), DataType.FLOAT64: np.dtype("<f8"),
-            DataType.FLOAT16: np.dtype("<f2"), DataType.BFLOAT16: np.dtype("<u2")}
+_STORAGE: Dict[int, np.dtype] = {
+    DataType.FLOAT32: np.dtype("<f4"), DataType.FLOAT64: np.dtype("<f8"),
+    DataType.FLOAT16: np.dtype("<f2"), DataType.BFLOAT16: np.dtype("<u2"),
+}
 _DATA_TYPES = {("f", 4): DataType.FLOAT32, ("f", 8): DataType.FLOAT64, ("f", 2): DataType.FLOAT16}
 
 
 def storage_of(dtype: int) -> np.dtype:
     """The NumPy type that elements of a type of the service are stored as."""
     try:
-        return _STORAGE[DataType(dtype)]
-    except (KeyError, ValueError):
+        return _STORAGE[dtype]
+    except KeyError:
         raise ValueError(f"dtype {dtype} is not a type of the service") from None
 
 
@@ -54,7 +57,7 @@ class Tensor:
 
     dtype: int
     shape: Tuple[int, ...]
-    data: Union[bytes, bytearray, memoryview]
+    data: Any  # bytes, or what memoryview takes, as an array
 
     def numpy(self) -> np.ndarray:
         """The elements without a copy, read-only if the bytes are; bfloat16 as uint16."""
@@ -78,13 +81,14 @@ _LITTLE_ENDIAN = np.dtype("<u2") == np.dtype("=u2")
 
 def bytes_of(array: np.ndarray) -> memoryview:
     """A contiguous array's bytes, without a copy."""
-    return memoryview(array.reshape(-1).view(np.uint8)) if array.size else memoryview(b"")
+    return array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
 
 
 def fields_of(x: Array) -> Tuple[int, Tuple[int, ...], Union[bytes, bytearray, memoryview]]:
     """dtype, shape and bytes of a tensor or a contiguous array."""
     if isinstance(x, Tensor):
-        return x.dtype, tuple(x.shape), x.data
+        data = memoryview(x.data)
+        return x.dtype, tuple(x.shape), data.cast("B") if data.nbytes else b""
     return data_type_of(x.dtype), x.shape, bytes_of(x)
 
 
@@ -95,13 +99,17 @@ def byte_size(dtype: int, shape: Sequence[int]) -> int:
 def like(template: Optional[Array], dtype: int, shape: Sequence[int],
          data: Union[bytes, memoryview]) -> Any:
     """An answer's bytes as what the call was given: a Tensor for a Tensor, else an array of the
-    same NumPy type. Nothing is copied. Raises ValueError where bytes and shape disagree."""
+    same NumPy type. Nothing is copied. Raises MalformedMessageError where bytes and shape
+    disagree."""
     if isinstance(template, Tensor):
         return Tensor(dtype, tuple(shape), data)
-    storage = storage_of(dtype)
-    if template is not None and data_type_of(template.dtype) == dtype:
-        storage = template.dtype.newbyteorder("<")
-    return np.frombuffer(data, storage).reshape(tuple(shape))
+    try:
+        storage = storage_of(dtype)
+        if template is not None and data_type_of(template.dtype) == dtype:
+            storage = template.dtype.newbyteorder("<")
+        return np.frombuffer(data, storage).reshape(tuple(shape))
+    except ValueError as error:
+        raise MalformedMessageError(str(error)) from error
 
 
 def from_message(message: tensor_pb2.Tensor, template: Optional[Array] = None) -> Any:
