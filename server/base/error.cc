@@ -39,6 +39,8 @@ constexpr std::array kTable = {
     Entry{Reason::kQuotaMaskCache, "QUOTA_MASK_CACHE", Code::kResourceExhausted},
     Entry{Reason::kQuotaBytesInFlight, "QUOTA_BYTES_IN_FLIGHT", Code::kResourceExhausted},
     Entry{Reason::kQuotaMessageBytes, "QUOTA_MESSAGE_BYTES", Code::kResourceExhausted},
+    Entry{Reason::kQuotaSharedMemory, "QUOTA_SHARED_MEMORY", Code::kResourceExhausted},
+    Entry{Reason::kRegionBroken, "REGION_BROKEN", Code::kFailedPrecondition},
     Entry{Reason::kStoreUnavailable, "STORE_UNAVAILABLE", Code::kUnavailable},
     Entry{Reason::kDraining, "DRAINING", Code::kUnavailable},
     Entry{Reason::kVariantUnsupported, "VARIANT_UNSUPPORTED", Code::kUnimplemented},

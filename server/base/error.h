@@ -30,6 +30,8 @@ enum class Reason {
   kQuotaMaskCache,
   kQuotaBytesInFlight,
   kQuotaMessageBytes,
+  kQuotaSharedMemory,
+  kRegionBroken,
   kStoreUnavailable,
   kDraining,
   kVariantUnsupported,

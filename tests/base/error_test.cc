@@ -38,6 +38,8 @@ constexpr Row kRows[] = {
     {Reason::kQuotaMaskCache, "QUOTA_MASK_CACHE", Code::kResourceExhausted},
     {Reason::kQuotaBytesInFlight, "QUOTA_BYTES_IN_FLIGHT", Code::kResourceExhausted},
     {Reason::kQuotaMessageBytes, "QUOTA_MESSAGE_BYTES", Code::kResourceExhausted},
+    {Reason::kQuotaSharedMemory, "QUOTA_SHARED_MEMORY", Code::kResourceExhausted},
+    {Reason::kRegionBroken, "REGION_BROKEN", Code::kFailedPrecondition},
     {Reason::kStoreUnavailable, "STORE_UNAVAILABLE", Code::kUnavailable},
     {Reason::kDraining, "DRAINING", Code::kUnavailable},
     {Reason::kVariantUnsupported, "VARIANT_UNSUPPORTED", Code::kUnimplemented},
