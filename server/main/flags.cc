@@ -150,8 +150,13 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
   AddOption(app, "simd_target", flags.simd_target,
             "Instruction set for the kernels, for tests (default: the best there is)")
       ->check(CLI::Validator(CheckSimdTarget, ""));
-  AddUnbuilt(app, "shared_memory", "Lets clients on this host pass tensors in shared memory");
-  AddUnbuilt(app, "shared_memory_dir", "Folder for shared memory (default /dev/shm)");
+  WithEnvironment(app.add_flag("--shared_memory", flags.shared_memory,
+                               "Lets clients on this host pass tensors in shared memory"),
+                  "shared_memory");
+  AddOption(app, "shared_memory_dir", flags.shared_memory_options.directory,
+            "Folder for the files of shared memory");
+  AddBytes(app, "max_shared_memory_bytes", flags.shared_memory_options.max_bytes, 4096,
+           "Most shared memory at once");
   AddUnbuilt(app, "tls_cert", "PEM file with the server's certificate chain");
   AddUnbuilt(app, "tls_key", "PEM file with the server's private key");
   AddUnbuilt(app, "tls_client_ca", "PEM file with the authority of client certificates");

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "server/memory/shared_memory.h"
 #include "server/session/limits.h"
 
 namespace dropoutd {
@@ -17,6 +18,8 @@ struct Flags {
   Limits limits;
   std::int64_t max_message_bytes = std::int64_t{64} << 20;
   std::int64_t max_bytes_in_flight = std::int64_t{1} << 30;
+  bool shared_memory = false;
+  SharedMemoryOptions shared_memory_options;
   Nanoseconds drain_timeout = std::chrono::seconds(10);
   std::string simd_target;  // Empty: the best there is.
 };

@@ -34,7 +34,10 @@ class Server {
  private:
   explicit Server(const Flags& flags);
 
+  absl::Status OpenSharedMemory();
+
   const Flags flags_;
+  std::unique_ptr<SharedMemory> shared_memory_;
   Engine engine_;
   Admission admission_;
   DropoutService service_;

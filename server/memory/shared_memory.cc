@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -146,11 +147,13 @@ absl::StatusOr<std::unique_ptr<SharedMemory>> SharedMemory::Open(
   }
   for (const std::string& name : RegionFiles(folder)) RemoveIfLeft(dirfd(folder), name.c_str());
   closedir(folder);
-  return std::unique_ptr<SharedMemory>(new SharedMemory(options));
+  SharedMemoryOptions absolute = options;  // Clients have a working folder of their own.
+  absolute.directory = std::filesystem::absolute(options.directory).lexically_normal();
+  return std::unique_ptr<SharedMemory>(new SharedMemory(absolute));
 }
 
-absl::StatusOr<std::shared_ptr<const SharedRegion>> SharedMemory::Create(std::string region_id,
-                                                                         std::int64_t byte_size) {
+absl::StatusOr<SharedRegionRef> SharedMemory::Create(std::string region_id,
+                                                     std::int64_t byte_size) {
   if (byte_size < 1) {
     return MakeError(Reason::kInvalidRequest,
                      absl::StrCat("byte_size: ", byte_size, ", must be 1 or more"));

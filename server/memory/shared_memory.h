@@ -72,6 +72,8 @@ class SharedRegion {
   std::unique_ptr<FaultGuard> guard_;
 };
 
+using SharedRegionRef = std::shared_ptr<const SharedRegion>;
+
 // Makes regions in a folder. Thread-safe.
 class SharedMemory {
  public:
@@ -82,8 +84,7 @@ class SharedMemory {
   // A region of `byte_size` zeros in a file of mode 0600 that is named after `region_id`,
   // which must be unguessable. Its memory is taken at once, so that later there is enough.
   // INVALID_REQUEST for a size below 1, QUOTA_SHARED_MEMORY.
-  absl::StatusOr<std::shared_ptr<const SharedRegion>> Create(std::string region_id,
-                                                             std::int64_t byte_size);
+  absl::StatusOr<SharedRegionRef> Create(std::string region_id, std::int64_t byte_size);
 
   const RegionBudget& budget() const { return *budget_; }
   const SharedMemoryOptions& options() const { return options_; }

@@ -13,6 +13,7 @@
 #include "server/base/status_macros.h"
 #include "server/service/call_gate.h"
 #include "server/service/error_mapping.h"
+#include "server/service/wire_error.h"
 
 namespace dropoutd {
 
@@ -39,7 +40,7 @@ template <typename Message>
 absl::Status Parse(const grpc::ByteBuffer& bytes, Message& message) {
   grpc::ProtoBufferReader reader(const_cast<grpc::ByteBuffer*>(&bytes));
   if (!reader.status().ok() || !message.ParseFromZeroCopyStream(&reader)) {
-    return MakeError(Reason::kInvalidRequest, "the request does not parse as a message of its type");
+    return DoesNotParse();
   }
   return absl::OkStatus();
 }
@@ -53,32 +54,47 @@ absl::Status Serialize(const Message& message, grpc::ByteBuffer& bytes) {
   return absl::OkStatus();
 }
 
+// Runs `work() -> absl::Status`. One call's failure must not end the process.
+template <typename Work>
+absl::Status RunGuarded(Work work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return MakeError(Reason::kQuotaBytesInFlight, "the server is out of memory for this call");
+  } catch (const std::exception&) {
+    return MakeError(Reason::kInternal, "an internal error");
+  }
+}
+
+// Runs `handle(in, out) -> absl::Status`, which parses and serialises by itself, as a unary
+// call's handler.
+template <typename Handle>
+grpc::ServerUnaryReactor* RunRaw(CallGate& gate, grpc::CallbackServerContext& context,
+                                 const grpc::ByteBuffer& in, grpc::ByteBuffer& out,
+                                 Handle handle) {
+  const absl::Status status = RunGuarded([&]() -> absl::Status {
+    const GatePass pass(gate, in.Length());
+    DROPOUTD_RETURN_IF_ERROR(pass.status());
+    return handle(in, out);
+  });
+  grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
+  reactor->Finish(ToGrpc(status, context));
+  return reactor;
+}
+
 // Runs `handle(request, response) -> absl::Status` as a unary call's handler.
 template <typename Request, typename Response, typename Handle>
 grpc::ServerUnaryReactor* RunUnary(CallGate& gate, grpc::CallbackServerContext& context,
                                    const grpc::ByteBuffer& in, grpc::ByteBuffer& out,
                                    Handle handle) {
-  const auto run = [&]() -> absl::Status {
-    const GatePass pass(gate, in.Length());
-    DROPOUTD_RETURN_IF_ERROR(pass.status());
-    Request request;
-    DROPOUTD_RETURN_IF_ERROR(Parse(in, request));
-    Response response;
-    DROPOUTD_RETURN_IF_ERROR(handle(request, response));
-    return Serialize(response, out);
-  };
-  absl::Status status;
-  try {
-    status = run();
-  } catch (const std::bad_alloc&) {
-    // One call's failure must not end the process.
-    status = MakeError(Reason::kQuotaBytesInFlight, "the server is out of memory for this call");
-  } catch (const std::exception&) {
-    status = MakeError(Reason::kInternal, "an internal error");
-  }
-  grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
-  reactor->Finish(ToGrpc(status, context));
-  return reactor;
+  return RunRaw(gate, context, in, out,
+                [&](const grpc::ByteBuffer& bytes, grpc::ByteBuffer& answer) -> absl::Status {
+                  Request request;
+                  DROPOUTD_RETURN_IF_ERROR(Parse(bytes, request));
+                  Response response;
+                  DROPOUTD_RETURN_IF_ERROR(handle(request, response));
+                  return Serialize(response, answer);
+                });
 }
 
 }  // namespace dropoutd

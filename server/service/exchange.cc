@@ -1,0 +1,247 @@
+#include "server/service/exchange.h"
+
+#include <string>
+#include <utility>
+
+#include "dropout/v1/transport.pb.h"
+#include "server/base/status_macros.h"
+#include "server/service/error_mapping.h"
+#include "server/service/received.h"
+#include "server/service/unary.h"
+
+namespace dropoutd {
+namespace {
+
+namespace v1 = dropout::v1;
+
+// Answers that wait to be sent: from here on the stream is not read until they are half as
+// many. This, and gRPC's own windows, is all that a slow reader costs.
+constexpr std::size_t kMaxQueuedBytes = std::size_t{4} << 20;
+constexpr std::size_t kMaxQueuedMessages = 1024;
+
+grpc::ByteBuffer ErrorMessage(const absl::Status& status) {
+  const PublicError shown = ToPublic(status);
+  v1::ExchangeResponse response;
+  v1::Error& error = *response.mutable_error();
+  error.set_code(static_cast<int>(CodeOf(shown.reason)));
+  error.set_reason(std::string(ReasonName(shown.reason)));
+  error.set_message(shown.message);
+  grpc::Slice slice(response.SerializeAsString());
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+}  // namespace
+
+absl::Status ExchangeOperations::Take(const grpc::ByteBuffer& bytes,
+                                      std::vector<grpc::ByteBuffer>& answer) {
+  const Received received(bytes);
+  ExchangeMessage message;
+  if (!received.good() || !ParseExchange(received.fragments(), message)) return DoesNotParse();
+  const absl::Status status = RunGuarded([&]() -> absl::Status {
+    const GatePass pass(gate_, bytes.Length());
+    DROPOUTD_RETURN_IF_ERROR(pass.status());
+    return Handle(message, answer);
+  });
+  if (!status.ok()) {
+    answer.push_back(ErrorMessage(status));
+    operation_.reset();
+    state_ = State::kDiscarding;
+  }
+  if (!message.has_more) {
+    operation_.reset();
+    state_ = State::kIdle;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ExchangeOperations::Handle(const ExchangeMessage& message,
+                                        std::vector<grpc::ByteBuffer>& answer) {
+  if (const auto* step = std::get_if<ExchangeMessage::Step>(&message.message)) {
+    if (state_ == State::kCollecting) {
+      answer.push_back(ErrorMessage(
+          MakeError(Reason::kInvalidRequest,
+                    "has_more: the operation before this one did not get its last piece")));
+    }
+    return Begin(*step, message.has_more, answer);
+  }
+  switch (state_) {
+    case State::kDiscarding:
+      return absl::OkStatus();
+    case State::kIdle:
+      return MakeError(Reason::kInvalidRequest,
+                       "message: an operation begins with forward or backward");
+    case State::kCollecting:
+      break;
+  }
+  const auto* data = std::get_if<ByteRange>(&message.message);
+  return operation_->Feed(data == nullptr ? ByteRange() : *data, !message.has_more, answer);
+}
+
+absl::Status ExchangeOperations::Begin(const ExchangeMessage::Step& step, bool has_more,
+                                       std::vector<grpc::ByteBuffer>& answer) {
+  using Extent = StepOperation::Extent;
+  operation_.reset();
+  DROPOUTD_ASSIGN_OR_RETURN(
+      StepOperation operation,
+      StepOperation::Begin(resources_, step.kind, step.message,
+                           has_more ? Extent::kPieces : Extent::kWhole));
+  if (!has_more) {
+    DROPOUTD_ASSIGN_OR_RETURN(grpc::ByteBuffer message,
+                              operation.AnswerWhole(/*in_exchange=*/true));
+    answer.push_back(std::move(message));
+    return absl::OkStatus();
+  }
+  operation_.emplace(std::move(operation));
+  state_ = State::kCollecting;
+  return operation_->FeedFirst(answer);
+}
+
+// Reads, works and writes, each one message at a time, and reads on while it writes.
+class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+ public:
+  ExchangeStream(ExchangeStreams& streams, grpc::CallbackServerContext& context,
+                 const StepResources& resources, CallGate& gate)
+      : streams_(streams), context_(context), operations_(resources, gate) {}
+
+  void Start() {
+    const std::lock_guard lock(mutex_);
+    Proceed();
+  }
+
+  void Drain() {
+    const std::lock_guard lock(mutex_);
+    draining_ = true;
+    Proceed();
+  }
+
+  void OnReadDone(bool good) override {
+    {
+      const std::lock_guard lock(mutex_);
+      is_reading_ = false;
+      if (is_finished_) return;
+      is_taking_ = true;
+    }
+    std::vector<grpc::ByteBuffer> answer;
+    absl::Status status;
+    // Nobody else touches operations_: there is one read at a time.
+    if (good) status = operations_.Take(incoming_, answer);
+    incoming_.Clear();
+    const std::lock_guard lock(mutex_);
+    is_taking_ = false;
+    is_idle_ = operations_.idle();
+    if (!good || !status.ok()) has_ended_ = true;
+    status_.Update(status);
+    for (grpc::ByteBuffer& message : answer) {
+      queued_bytes_ += message.Length();
+      queue_.push_back(std::move(message));
+    }
+    Proceed();
+  }
+
+  void OnWriteDone(bool good) override {
+    const std::lock_guard lock(mutex_);
+    is_writing_ = false;
+    queued_bytes_ -= outgoing_size_;
+    if (!good) {
+      has_ended_ = true;
+      queue_.clear();
+      queued_bytes_ = 0;
+    }
+    Proceed();
+  }
+
+  void OnDone() override {
+    streams_.Forget(this);
+    delete this;
+  }
+
+ private:
+  // Starts what can be started. The lock is held.
+  void Proceed() {
+    if (is_finished_ || is_taking_) return;
+    if (!is_writing_ && !queue_.empty()) Write();
+    if (is_writing_ || !queue_.empty()) {
+      if (!has_ended_ && !is_reading_ && HasRoom()) Read();
+      return;
+    }
+    if (has_ended_) return FinishWith(status_);
+    if (draining_ && is_idle_) {
+      return FinishWith(MakeError(Reason::kDraining, "the server is shutting down"));
+    }
+    if (!is_reading_) Read();
+  }
+
+  bool HasRoom() {
+    if (queued_bytes_ >= kMaxQueuedBytes || queue_.size() >= kMaxQueuedMessages) is_full_ = true;
+    if (queued_bytes_ <= kMaxQueuedBytes / 2 && queue_.size() <= kMaxQueuedMessages / 2) {
+      is_full_ = false;
+    }
+    return !is_full_;
+  }
+
+  void Read() {
+    is_reading_ = true;
+    StartRead(&incoming_);
+  }
+
+  void Write() {
+    outgoing_ = std::move(queue_.front());
+    queue_.pop_front();
+    outgoing_size_ = outgoing_.Length();
+    is_writing_ = true;
+    grpc::WriteOptions options;
+    // With more to come, small messages share a packet.
+    if (!queue_.empty()) options.set_buffer_hint();
+    StartWrite(&outgoing_, options);
+  }
+
+  void FinishWith(const absl::Status& status) {
+    is_finished_ = true;
+    Finish(ToGrpc(status, context_));
+  }
+
+  ExchangeStreams& streams_;
+  grpc::CallbackServerContext& context_;
+  ExchangeOperations operations_;
+  grpc::ByteBuffer incoming_;
+
+  std::mutex mutex_;  // Guards what follows.
+  std::deque<grpc::ByteBuffer> queue_;
+  std::size_t queued_bytes_ = 0;  // With what is being written.
+  grpc::ByteBuffer outgoing_;
+  std::size_t outgoing_size_ = 0;
+  absl::Status status_;
+  bool is_reading_ = false;
+  bool is_taking_ = false;  // A message is worked on.
+  bool is_writing_ = false;
+  bool is_idle_ = true;  // No operation is waiting for pieces.
+  bool is_full_ = false;
+  bool draining_ = false;
+  bool has_ended_ = false;    // Nothing more will be read.
+  bool is_finished_ = false;  // Nothing more may be started.
+};
+
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ExchangeStreams::Start(
+    grpc::CallbackServerContext& context, const StepResources& resources, CallGate& gate) {
+  auto* const stream = new ExchangeStream(*this, context, resources, gate);
+  {
+    const std::lock_guard lock(mutex_);
+    streams_.insert(stream);
+    if (draining_) stream->Drain();
+  }
+  stream->Start();
+  return stream;
+}
+
+void ExchangeStreams::Drain() {
+  const std::lock_guard lock(mutex_);
+  draining_ = true;
+  for (ExchangeStream* const stream : streams_) stream->Drain();
+}
+
+void ExchangeStreams::Forget(ExchangeStream* stream) {
+  const std::lock_guard lock(mutex_);
+  streams_.erase(stream);
+}
+
+}  // namespace dropoutd
