@@ -32,18 +32,17 @@ grpc::ByteBuffer ErrorMessage(const absl::Status& status) {
 
 }  // namespace
 
-absl::Status ExchangeOperations::Take(const grpc::ByteBuffer& bytes,
-                                      std::vector<grpc::ByteBuffer>& answer) {
+absl::Status ExchangeOperations::Take(const grpc::ByteBuffer& bytes, Answer& answer) {
   const Received received(bytes);
   ExchangeMessage message;
   if (!received.good() || !ParseExchange(received.fragments(), message)) return DoesNotParse();
   const absl::Status status = RunGuarded([&]() -> absl::Status {
-    const GatePass pass(gate_, bytes.Length());
-    DROPOUTD_RETURN_IF_ERROR(pass.status());
-    return Handle(message, answer);
+    answer.pass = std::make_shared<const GatePass>(gate_, bytes.Length());
+    DROPOUTD_RETURN_IF_ERROR(answer.pass->status());
+    return Handle(message, answer.messages);
   });
   if (!status.ok()) {
-    answer.push_back(ErrorMessage(status));
+    answer.messages.push_back(ErrorMessage(status));
     operation_.reset();
     state_ = State::kDiscarding;
   }
@@ -121,7 +120,7 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
       if (is_finished_) return;
       is_taking_ = true;
     }
-    std::vector<grpc::ByteBuffer> answer;
+    ExchangeOperations::Answer answer;
     absl::Status status;
     // Nobody else touches operations_: there is one read at a time.
     if (good) status = operations_.Take(incoming_, answer);
@@ -131,9 +130,9 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
     is_idle_ = operations_.idle();
     if (!good || !status.ok()) has_ended_ = true;
     status_.Update(status);
-    for (grpc::ByteBuffer& message : answer) {
+    for (grpc::ByteBuffer& message : answer.messages) {
       queued_bytes_ += message.Length();
-      queue_.push_back(std::move(message));
+      queue_.push_back({std::move(message), answer.pass});
     }
     Proceed();
   }
@@ -142,6 +141,7 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
     const std::lock_guard lock(mutex_);
     is_writing_ = false;
     queued_bytes_ -= outgoing_size_;
+    outgoing_ = {};
     if (!good) {
       has_ended_ = true;
       queue_.clear();
@@ -156,6 +156,12 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
   }
 
  private:
+  // A message that waits to be sent, and what it takes of the server meanwhile.
+  struct Outgoing {
+    grpc::ByteBuffer message;
+    std::shared_ptr<const GatePass> pass;
+  };
+
   // Starts what can be started. The lock is held.
   void Proceed() {
     if (is_finished_ || is_taking_) return;
@@ -187,12 +193,12 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
   void Write() {
     outgoing_ = std::move(queue_.front());
     queue_.pop_front();
-    outgoing_size_ = outgoing_.Length();
+    outgoing_size_ = outgoing_.message.Length();
     is_writing_ = true;
     grpc::WriteOptions options;
     // With more to come, small messages share a packet.
     if (!queue_.empty()) options.set_buffer_hint();
-    StartWrite(&outgoing_, options);
+    StartWrite(&outgoing_.message, options);
   }
 
   void FinishWith(const absl::Status& status) {
@@ -206,9 +212,9 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
   grpc::ByteBuffer incoming_;
 
   std::mutex mutex_;  // Guards what follows.
-  std::deque<grpc::ByteBuffer> queue_;
+  std::deque<Outgoing> queue_;
   std::size_t queued_bytes_ = 0;  // With what is being written.
-  grpc::ByteBuffer outgoing_;
+  Outgoing outgoing_;
   std::size_t outgoing_size_ = 0;
   absl::Status status_;
   bool is_reading_ = false;

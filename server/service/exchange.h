@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <unordered_set>
@@ -13,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "server/service/call_gate.h"
+#include "server/service/gate_pass.h"
 #include "server/service/step_message.h"
 #include "server/service/step_operation.h"
 
@@ -24,10 +26,16 @@ class ExchangeOperations {
   ExchangeOperations(const StepResources& resources, CallGate& gate)
       : resources_(resources), gate_(gate) {}
 
-  // Takes the client's next message and adds the messages of its answer to `answer`. An error
-  // of an operation is a message like others; the status is one of the stream itself, whose
-  // message did not parse.
-  absl::Status Take(const grpc::ByteBuffer& message, std::vector<grpc::ByteBuffer>& answer);
+  // The messages that a message is answered with, if any, and its place in the gate, to be
+  // kept until they have been sent.
+  struct Answer {
+    std::vector<grpc::ByteBuffer> messages;
+    std::shared_ptr<const GatePass> pass;
+  };
+
+  // Takes the client's next message. An error of an operation is a message like others; the
+  // status is one of the stream itself, whose message did not parse.
+  absl::Status Take(const grpc::ByteBuffer& message, Answer& answer);
 
   // Whether no operation is waiting for further pieces.
   bool idle() const { return state_ == State::kIdle; }

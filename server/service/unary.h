@@ -13,27 +13,24 @@
 #include "server/base/status_macros.h"
 #include "server/service/call_gate.h"
 #include "server/service/error_mapping.h"
+#include "server/service/gate_pass.h"
 #include "server/service/wire_error.h"
 
 namespace dropoutd {
 
-// Keeps a call's place in the gate.
-class GatePass {
+// A call, from its arrival until its answer has been sent. It keeps its place in the gate so
+// long, because its request and its answer are in memory so long: a client that does not
+// read must not make room for further calls.
+class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
-  GatePass(CallGate& gate, std::size_t byte_size)
-      : gate_(gate), byte_size_(byte_size), status_(gate.Enter(byte_size)) {}
-  ~GatePass() {
-    if (status_.ok()) gate_.Leave(byte_size_);
-  }
-  GatePass(const GatePass&) = delete;
-  GatePass& operator=(const GatePass&) = delete;
+  UnaryCall(CallGate& gate, std::size_t byte_size) : pass_(gate, byte_size) {}
 
-  const absl::Status& status() const { return status_; }
+  const absl::Status& admitted() const { return pass_.status(); }
+
+  void OnDone() override { delete this; }
 
  private:
-  CallGate& gate_;
-  const std::size_t byte_size_;
-  const absl::Status status_;
+  const GatePass pass_;
 };
 
 template <typename Message>
@@ -72,14 +69,13 @@ template <typename Handle>
 grpc::ServerUnaryReactor* RunRaw(CallGate& gate, grpc::CallbackServerContext& context,
                                  const grpc::ByteBuffer& in, grpc::ByteBuffer& out,
                                  Handle handle) {
+  auto* const call = new UnaryCall(gate, in.Length());
   const absl::Status status = RunGuarded([&]() -> absl::Status {
-    const GatePass pass(gate, in.Length());
-    DROPOUTD_RETURN_IF_ERROR(pass.status());
+    DROPOUTD_RETURN_IF_ERROR(call->admitted());
     return handle(in, out);
   });
-  grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
-  reactor->Finish(ToGrpc(status, context));
-  return reactor;
+  call->Finish(ToGrpc(status, context));
+  return call;
 }
 
 // Runs `handle(request, response) -> absl::Status` as a unary call's handler.

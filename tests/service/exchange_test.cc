@@ -20,10 +20,10 @@ class ExchangeTest : public testing::Test {
  protected:
   // The answer's messages so far to `request`.
   std::vector<v1::ExchangeResponse> Take(const v1::ExchangeRequest& request) {
-    std::vector<grpc::ByteBuffer> answer;
+    ExchangeOperations::Answer answer;
     EXPECT_TRUE(operations_.Take(InSlices(request.SerializeAsString(), 30, 777), answer).ok());
     std::vector<v1::ExchangeResponse> messages;
-    for (const grpc::ByteBuffer& message : answer) {
+    for (const grpc::ByteBuffer& message : answer.messages) {
       messages.push_back(Parsed<v1::ExchangeResponse>(message));
     }
     return messages;
@@ -192,7 +192,7 @@ TEST_F(ExchangeTest, AnAnnouncedSizeCostsNothing) {
 }
 
 TEST_F(ExchangeTest, WhatDoesNotParseEndsTheStream) {
-  std::vector<grpc::ByteBuffer> answer;
+  ExchangeOperations::Answer answer;
   EXPECT_EQ(ReasonOf(operations_.Take(InSlices("\xFF", 1, 1), answer)),
             dropoutd::Reason::kInvalidRequest);
 }
