@@ -20,8 +20,8 @@ Result Named(const char* field, const std::vector<std::int32_t>& axes, int rank)
     DROPOUTD_ASSIGN_OR_RETURN(const int resolved, ResolveAxis(field, axis, rank));
     if ((shared.bits & Bit(resolved)) != 0) {
       return MakeError(Reason::kInvalidLayer,
-                       absl::StrCat(field, ": ", axis, " names an axis of a tensor of rank ", rank,
-                                    " that is there already"));
+                       absl::StrCat(field, ": ", axis, " is an axis named before, for a tensor of ",
+                                    "rank ", rank));
     }
     shared.bits |= Bit(resolved);
   }

@@ -19,12 +19,16 @@ namespace {
 namespace v1 = dropout::v1;
 using google::protobuf::util::TimeUtil;
 
-// Far above any limit, and far below what 64 bits of nanoseconds hold.
-bool FitsNanoseconds(const google::protobuf::Duration& duration) {
+// Whether nanoseconds in 64 bits can be made of it: seconds far above any limit and far
+// below what these hold, nanos as google.protobuf.Duration allows, seconds and nanos of one sign.
+bool IsValidDuration(const google::protobuf::Duration& duration) {
   constexpr std::int64_t kMaxSeconds = 4'000'000'000;
   constexpr std::int32_t kMaxNanos = 999'999'999;
-  return std::abs(duration.seconds() / 2) <= kMaxSeconds / 2 && duration.nanos() <= kMaxNanos &&
-         duration.nanos() >= -kMaxNanos;
+  const std::int64_t seconds = duration.seconds();
+  const std::int32_t nanos = duration.nanos();
+  const bool mixed = (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0);
+  return !mixed && std::abs(seconds / 2) <= kMaxSeconds / 2 && nanos <= kMaxNanos &&
+         nanos >= -kMaxNanos;
 }
 
 google::protobuf::Timestamp ToProto(WallTime time) {
@@ -60,10 +64,10 @@ absl::StatusOr<SessionSpec> FromProto(const v1::CreateSessionRequest& request) {
                               FromProto(request.mode(), Reason::kInvalidSession, "mode"));
   }
   if (request.has_ttl()) {
-    if (!FitsNanoseconds(request.ttl())) {
+    if (!IsValidDuration(request.ttl())) {
       return MakeError(Reason::kInvalidSession,
                        absl::StrCat("ttl: ", request.ttl().seconds(), " s ", request.ttl().nanos(),
-                                    " ns, must be a duration within the server's limit"));
+                                    " ns, must be a valid duration within the server's limit"));
     }
     spec.ttl = Nanoseconds(TimeUtil::DurationToNanoseconds(request.ttl()));
   }

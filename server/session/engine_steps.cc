@@ -350,9 +350,9 @@ BackwardOutcome Engine::FinishBackward(StepRun& run) {
   if (!state.layer.record.has_value()) return outcome;
   const StepRecord& record = *state.layer.record;
   if (state.options.release) {
-    state.session->ReleaseStep(*state.layer.state, *state.layer.key);
+    state.session->ReleaseStep(*state.layer.state, state.layer.record_key);
   } else if (record.mask_id != 0 && state.pass.has_value() && state.pass->bits() != nullptr) {
-    state.session->Recache(*state.layer.state, *state.layer.key, record.mask_id,
+    state.session->Recache(*state.layer.state, state.layer.record_key, record.mask_id,
                            state.pass->bits());
   }
   return outcome;
@@ -400,7 +400,8 @@ absl::StatusOr<MaskView> Engine::GetMask(const StepRef& at, const std::optional<
     if (bits == nullptr) {
       MaskView view = DrawMaskView(plan);
       if (record->mask_id != 0) {
-        call.session->Recache(*call.layer.state, *call.layer.key, record->mask_id, view.bits);
+        call.session->Recache(*call.layer.state, call.layer.record_key, record->mask_id,
+                              view.bits);
       }
       return view;
     }

@@ -197,17 +197,20 @@ absl::StatusOr<LayerSnapshot> Session::Snapshot(std::string_view layer_id,
                          layer->mode,
                          layer->parameters != nullptr ? layer->parameters : NoParameters(),
                          std::nullopt,
-                         std::nullopt};
+                         std::nullopt,
+                         {}};
   if (!key.has_value()) return snapshot;
   snapshot.key = Normalized(*key, *layer->config);
-  // An update may have changed what the layer is keyed by since the step's Forward.
-  for (const StepKey& place : {*snapshot.key, *key, StepKey{key->step, key->sample_offset, 0}}) {
-    if (const StepRecord* const record = layer->steps.Find(place)) {
-      snapshot.key = place;
-      snapshot.record = *record;
-      break;
-    }
+  snapshot.record_key = *snapshot.key;
+  const StepRecord* record = layer->steps.Find(snapshot.record_key);
+  if (record == nullptr) {
+    // An update may have changed what the layer is keyed by since the step's Forward.
+    const bool by_sequence = IsSequenceKeyed(*layer->config);
+    snapshot.record_key.sequence_id = by_sequence ? 0 : key->sequence_id;
+    record = layer->steps.Find(snapshot.record_key);
+    if (record != nullptr && IsSequenceKeyed(*record->config) == by_sequence) record = nullptr;
   }
+  if (record != nullptr) snapshot.record = *record;
   return snapshot;
 }
 

@@ -72,8 +72,9 @@ struct LayerSnapshot {
   std::shared_ptr<const LayerConfig> config;
   Mode mode = Mode::kTrain;
   SharedParameters parameters;       // Never null.
-  std::optional<StepKey> key;        // The record's, or the one that a new record would have.
-  std::optional<StepRecord> record;  // Of the step that was asked for.
+  std::optional<StepKey> key;        // That a record written now has.
+  std::optional<StepRecord> record;  // Of the step that was asked for,
+  StepKey record_key;                // and where it is.
 };
 
 // The sequential noise of a session. Whoever draws holds its lock, because the order of the

@@ -68,6 +68,17 @@ TEST(MakeNoiseLayout, AxesThatTheTensorDoesNotHave) {
   }
 }
 
+TEST(MakeNoiseLayout, OneAxisNamedTwoWays) {
+  EXPECT_EQ(ReasonFor({4, 3}, {0, -2}), Reason::kInvalidLayer);
+  EXPECT_EQ(ReasonFor({4, 3}, {-2, 0}), Reason::kInvalidLayer);
+  EXPECT_EQ(ReasonFor({4}, {0, -1}), Reason::kInvalidLayer);
+  EXPECT_EQ(ReasonFor({4, 3, 5}, {0, 2, -1}), Reason::kInvalidLayer);
+  const std::string message(Layout({4, 3}, {0, -2}).status().message());
+  EXPECT_NE(message.find("-2 is an axis named before"), std::string::npos) << message;
+  // The same numbers are two axes of another rank.
+  EXPECT_EQ(Layout({4, 3, 5}, {0, -2})->noise, MakeShape({1, 1, 5}));
+}
+
 TEST(MakeNoiseLayout, SampleOffsetsBelow0) {
   for (const std::int64_t offset : {std::int64_t{-1}, std::numeric_limits<std::int64_t>::min()}) {
     EXPECT_EQ(ReasonFor({4}, {}, offset), Reason::kInvalidTensor);
