@@ -1,20 +1,23 @@
 #include "dropout/client.h"
 
 #include <grpc/grpc.h>
-#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
-#include <grpcpp/create_channel.h>
 
 #include <limits>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/call_context.h"
+#include "client/connection.h"
 #include "client/convert.h"
 #include "client/idempotency.h"
 #include "client/retry.h"
 #include "client/security.h"
 #include "client/session_id.h"
+#include "client/shared_regions.h"
 #include "client/status.h"
+#include "client/step_transports.h"
 #include "dropout/v1/dropout_service.grpc.pb.h"
 
 namespace dropout {
@@ -22,6 +25,7 @@ namespace {
 
 using Stub = v1::DropoutService::Stub;
 
+constexpr std::size_t kMinPieceBytes = 1024;
 constexpr std::int64_t kIntMax = std::numeric_limits<int>::max();
 
 absl::Status Validate(const std::string& address, const ClientOptions& options) {
@@ -42,47 +46,19 @@ absl::Status Validate(const std::string& address, const ClientOptions& options) 
     return absl::InvalidArgumentError(absl::StrCat(
         "max_receive_bytes is ", options.max_receive_bytes, ", must be in [-1, ", kIntMax, "]"));
   }
+  if (options.stream_piece_bytes < kMinPieceBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("stream_piece_bytes is ",
+                                                   options.stream_piece_bytes, ", must be ",
+                                                   kMinPieceBytes, " or more"));
+  }
   return CheckSecurity(address, options);
 }
+
+absl::Status Unreadable() { return absl::InternalError("the answer does not parse"); }
 
 // Keeps gRPC up for the rest of the process. When the last channel goes, gRPC 1.51 stops
 // its threads, and after a large write one of them may sit in a poll for 10 s.
 void KeepGrpcUp() { [[maybe_unused]] static const bool up = (grpc_init(), true); }
-
-grpc::ChannelArguments ChannelArgumentsOf(const ClientOptions& options) {
-  grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(static_cast<int>(options.max_receive_bytes));
-  arguments.SetMaxSendMessageSize(-1);
-  // A server that was restarted is found again within the time that retries take.
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  // Despite its name, the time that gRPC gives one attempt to connect.
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
-  return arguments;
-}
-
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
-                                           const ClientOptions& options) {
-  grpc::ChannelArguments arguments = ChannelArgumentsOf(options);
-  const auto credentials = MakeCredentials(options, &arguments);
-  return grpc::CreateCustomChannel(address, credentials, arguments);
-}
-
-template <typename Request>
-void AddSessionMetadata(const Request& request, grpc::ClientContext* context) {
-  if constexpr (requires { request.session_id(); }) {
-    // Only what the server would take: gRPC aborts on bytes that a header cannot have.
-    if (IsValidSessionId(request.session_id())) {
-      context->AddMetadata("x-session-id", request.session_id());
-    }
-  }
-}
-
-void SetDeadline(std::optional<std::chrono::nanoseconds> time_left, grpc::ClientContext* context) {
-  if (!time_left.has_value()) return;
-  context->set_deadline(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                                     gpr_time_from_nanos(time_left->count(), GPR_TIMESPAN)));
-}
 
 // An answer as the client's value.
 template <typename Message>
@@ -94,11 +70,33 @@ auto Converted(absl::StatusOr<Message> response)
 
 }  // namespace
 
+class SharedBuffer::Impl {
+ public:
+  explicit Impl(std::shared_ptr<MappedRegion> made) : region(std::move(made)) {}
+  const std::shared_ptr<MappedRegion> region;
+};
+
+SharedBuffer::SharedBuffer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SharedBuffer::SharedBuffer(SharedBuffer&&) noexcept = default;
+SharedBuffer& SharedBuffer::operator=(SharedBuffer&&) noexcept = default;
+SharedBuffer::~SharedBuffer() = default;
+void* SharedBuffer::data() const { return impl_->region->data(); }
+std::size_t SharedBuffer::size() const { return impl_->region->size(); }
+const std::string& SharedBuffer::region_id() const { return impl_->region->region_id(); }
+
 class Client::Impl {
  public:
   Impl(const std::string& address, const ClientOptions& options)
       : options_(options),
-        stub_(v1::DropoutService::NewStub(MakeChannel(address, options))) {}
+        connection_(address, options),
+        steps_(
+            address, options, connection_,
+            [this](const std::string& session_id, std::int64_t byte_size) {
+              return CreateSharedMemory(session_id, byte_size);
+            },
+            [this](const MappedRegion& region) {
+              DeleteSharedMemory(region.session_id(), region.region_id()).IgnoreError();
+            }) {}
 
   // Sends `request`, again where that is safe, and returns the answer.
   template <typename Request, typename Response>
@@ -112,21 +110,59 @@ class Client::Impl {
     }
     Response response;
     const absl::Status status = RunWithRetries(
-        options_, IdempotencyOf(rpc), SystemRetryEnvironment(),
-        [&](std::optional<std::chrono::nanoseconds> time_left) {
+        options_, IdempotencyOf(rpc), SystemRetryEnvironment(), [&](TimeLeft time_left) {
           grpc::ClientContext context;
           SetDeadline(time_left, &context);
-          AddToken(options_, &context);
-          AddSessionMetadata(request, &context);
-          return ToAbslStatus((stub_.get()->*method)(&context, request, &response), context);
+          if constexpr (requires { request.session_id(); }) {
+            AddSessionMetadata(request.session_id(), &context);
+          }
+          const std::shared_ptr<Channel> channel = connection_.channel();
+          channel->AddCredentials(&context);
+          return ToAbslStatus((channel->stub.*method)(&context, request, &response), context);
         });
     if (!status.ok()) return status;
     return response;
   }
 
+  // The same for a Forward or Backward, by the transport of the options.
+  absl::StatusOr<StepAnswer> Step(Rpc rpc, StepCall call) {
+    call.is_safe = IdempotencyOf(rpc) != Idempotency::kUnsafe;
+    absl::StatusOr<StepAnswer> answer;
+    const absl::Status status = RunWithRetries(options_, IdempotencyOf(rpc),
+                                               SystemRetryEnvironment(), [&](TimeLeft time_left) {
+                                                 answer = steps_.Call(call, time_left);
+                                                 return answer.status();
+                                               });
+    if (!status.ok()) return status;
+    if (call.place.data != nullptr && answer->received_bytes != call.place.byte_size) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the place for the answer has ", call.place.byte_size,
+                       " bytes, the answer has ", answer->received_bytes));
+    }
+    return answer;
+  }
+
+  absl::StatusOr<SharedMemory> CreateSharedMemory(const std::string& session_id,
+                                                  std::int64_t byte_size) {
+    v1::CreateSharedMemoryRequest request;
+    request.set_session_id(session_id);
+    request.set_byte_size(byte_size);
+    return Converted(Call(Rpc::kCreateSharedMemory, &Stub::CreateSharedMemory, request));
+  }
+
+  absl::Status DeleteSharedMemory(const std::string& session_id, const std::string& region_id) {
+    v1::DeleteSharedMemoryRequest request;
+    request.set_session_id(session_id);
+    request.set_region_id(region_id);
+    return Call(Rpc::kDeleteSharedMemory, &Stub::DeleteSharedMemory, request).status();
+  }
+
+  StepTransports& steps() { return steps_; }
+
  private:
-  ClientOptions options_;
-  std::unique_ptr<Stub> stub_;
+  const ClientOptions options_;
+  Connection connection_;
+  StepTransports steps_;
 };
 
 absl::StatusOr<Client> Client::Connect(const std::string& address, ClientOptions options) {
@@ -164,6 +200,7 @@ absl::StatusOr<SessionPage> Client::ListSessions(int page_size, const std::strin
 absl::Status Client::DeleteSession(const std::string& session_id) {
   v1::DeleteSessionRequest request;
   request.set_session_id(session_id);
+  impl_->steps().regions().Forget(session_id);
   return impl_->Call(Rpc::kDeleteSession, &Stub::DeleteSession, request).status();
 }
 
@@ -201,21 +238,48 @@ absl::StatusOr<std::vector<std::string>> Client::SetMode(
 
 absl::StatusOr<ForwardResult> Client::Forward(const StepRef& step, const TensorView& input,
                                               bool return_mask) {
+  return ForwardInto(step, input, nullptr, 0, return_mask);
+}
+
+absl::StatusOr<ForwardResult> Client::ForwardInto(const StepRef& step, const TensorView& input,
+                                                  void* output, std::size_t byte_size,
+                                                  bool return_mask) {
   v1::ForwardRequest request;
   ToProto(step, &request);
-  ToProto(input, request.mutable_input());
   request.set_return_mask(return_mask);
-  return Converted(impl_->Call(Rpc::kForward, &Stub::Forward, request));
+  absl::StatusOr<StepAnswer> answer = impl_->Step(
+      Rpc::kForward,
+      {true, step.session_id, request.SerializeAsString(), input, {output, byte_size}});
+  if (!answer.ok()) return answer.status();
+  v1::ForwardResponse response;
+  if (!response.ParseFromString(answer->rest)) return Unreadable();
+  ForwardResult result = FromProto(std::move(response));
+  result.output = std::move(answer->tensor);
+  return result;
 }
 
 absl::StatusOr<BackwardResult> Client::Backward(const StepRef& step,
                                                 const TensorView& output_gradient, bool release) {
+  return BackwardInto(step, output_gradient, nullptr, 0, release);
+}
+
+absl::StatusOr<BackwardResult> Client::BackwardInto(const StepRef& step,
+                                                    const TensorView& output_gradient,
+                                                    void* input_gradient, std::size_t byte_size,
+                                                    bool release) {
   v1::BackwardRequest request;
   ToProto(step, &request);
-  ToProto(output_gradient, request.mutable_output_gradient());
   request.set_release(release);
-  const Rpc rpc = release ? Rpc::kBackwardRelease : Rpc::kBackward;
-  return Converted(impl_->Call(rpc, &Stub::Backward, request));
+  absl::StatusOr<StepAnswer> answer = impl_->Step(
+      release ? Rpc::kBackwardRelease : Rpc::kBackward,
+      {false, step.session_id, request.SerializeAsString(), output_gradient,
+       {input_gradient, byte_size}});
+  if (!answer.ok()) return answer.status();
+  v1::BackwardResponse response;
+  if (!response.ParseFromString(answer->rest)) return Unreadable();
+  BackwardResult result = FromProto(std::move(response));
+  result.input_gradient = std::move(answer->tensor);
+  return result;
 }
 
 absl::StatusOr<Mask> Client::GetMask(const StepRef& step, const std::vector<std::int64_t>& shape) {
@@ -258,18 +322,20 @@ absl::StatusOr<std::vector<Parameter>> Client::GetParameters(const std::string& 
 
 absl::StatusOr<SharedMemory> Client::CreateSharedMemory(const std::string& session_id,
                                                         std::int64_t byte_size) {
-  v1::CreateSharedMemoryRequest request;
-  request.set_session_id(session_id);
-  request.set_byte_size(byte_size);
-  return Converted(impl_->Call(Rpc::kCreateSharedMemory, &Stub::CreateSharedMemory, request));
+  return impl_->CreateSharedMemory(session_id, byte_size);
 }
 
 absl::Status Client::DeleteSharedMemory(const std::string& session_id,
                                         const std::string& region_id) {
-  v1::DeleteSharedMemoryRequest request;
-  request.set_session_id(session_id);
-  request.set_region_id(region_id);
-  return impl_->Call(Rpc::kDeleteSharedMemory, &Stub::DeleteSharedMemory, request).status();
+  return impl_->DeleteSharedMemory(session_id, region_id);
+}
+
+absl::StatusOr<SharedBuffer> Client::CreateSharedBuffer(const std::string& session_id,
+                                                        std::size_t byte_size) {
+  absl::StatusOr<std::shared_ptr<MappedRegion>> region =
+      impl_->steps().regions().MakeForUser(session_id, byte_size);
+  if (!region.ok()) return region.status();
+  return SharedBuffer(std::make_unique<SharedBuffer::Impl>(*std::move(region)));
 }
 
 absl::StatusOr<ServerInfo> Client::GetServerInfo() {

@@ -25,6 +25,12 @@ absl::Status ToAbslStatus(const grpc::Status& status, const grpc::ClientContext&
   return result;
 }
 
+absl::Status ToAbslStatus(const v1::Error& error) {
+  absl::Status result(static_cast<absl::StatusCode>(error.code()), error.message());
+  if (!error.reason().empty()) result.SetPayload(kReasonKey, absl::Cord(error.reason()));
+  return result;
+}
+
 std::string ErrorReason(const absl::Status& status) {
   const auto reason = status.GetPayload(kReasonKey);
   return reason.has_value() ? std::string(*reason) : std::string();

@@ -43,6 +43,23 @@ struct TlsOptions {
   std::string server_name;  // In the server's certificate, if it is not the address's host.
 };
 
+// How the tensors of Forward and Backward travel.
+enum class Transport {
+  // In the message of a unary call: at most 2 GiB, and what the server's limits allow.
+  kInline,
+
+  // In pieces through a stream: any size, with little memory on the way.
+  kStream,
+
+  // Through memory that a server on the same host shares. Tensors in a SharedBuffer stay where
+  // they are; others are copied in and out.
+  kSharedMemory,
+
+  // kSharedMemory where the server is local and offers it, and the tensor is large enough for it
+  // to pay; else kInline, or kStream for what is large.
+  kAuto,
+};
+
 struct ClientOptions {
   // Time that one call may take, retries and pauses included. 0: no limit.
   std::chrono::nanoseconds timeout = std::chrono::seconds(60);
@@ -66,11 +83,35 @@ struct ClientOptions {
   // a Unix socket or a loopback one, or allow_plain_token is set.
   std::string token;
   bool allow_plain_token = false;
+  Transport transport = Transport::kInline;
+
+  // Size of the pieces of kStream, from 1 KiB up.
+  std::size_t stream_piece_bytes = std::size_t{1} << 20;
 };
 
 // The server's reason for `status` ("SESSION_NOT_FOUND", ...), or "" where it gave
 // none (an OK status, or an error that arose in between).
 std::string ErrorReason(const absl::Status& status);
+
+// Memory that this process and a server on the same host both map, for tensors that are to
+// travel without a copy. Movable. Unmapped at its end; the region behind it lasts until
+// Client::DeleteSharedMemory or the end of its session. Thread-safe as far as its bytes go.
+class SharedBuffer {
+ public:
+  SharedBuffer(SharedBuffer&&) noexcept;
+  SharedBuffer& operator=(SharedBuffer&&) noexcept;
+  ~SharedBuffer();
+
+  void* data() const;
+  std::size_t size() const;
+  const std::string& region_id() const;
+
+ private:
+  friend class Client;
+  class Impl;
+  explicit SharedBuffer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
 
 class Client {
  public:
@@ -101,9 +142,21 @@ class Client {
   absl::StatusOr<ForwardResult> Forward(const StepRef& step, const TensorView& input,
                                         bool return_mask = false);
 
+  // The same with the output's bytes in the caller's memory, which has exactly as many, instead of
+  // in the result. `output` may be the input's own place. After an error its bytes may be anything.
+  absl::StatusOr<ForwardResult> ForwardInto(const StepRef& step, const TensorView& input,
+                                            void* output, std::size_t byte_size,
+                                            bool return_mask = false);
+
   // With `release` the step is forgotten afterwards, and the call is not repeated.
   absl::StatusOr<BackwardResult> Backward(const StepRef& step, const TensorView& output_gradient,
                                           bool release = false);
+
+  // As ForwardInto.
+  absl::StatusOr<BackwardResult> BackwardInto(const StepRef& step,
+                                              const TensorView& output_gradient,
+                                              void* input_gradient, std::size_t byte_size,
+                                              bool release = false);
 
   // Without a shape: the mask of the step's Forward.
   absl::StatusOr<Mask> GetMask(const StepRef& step, const std::vector<std::int64_t>& shape = {});
@@ -121,6 +174,10 @@ class Client {
   absl::StatusOr<SharedMemory> CreateSharedMemory(const std::string& session_id,
                                                   std::int64_t byte_size);
   absl::Status DeleteSharedMemory(const std::string& session_id, const std::string& region_id);
+
+  // A region and its mapping. FAILED_PRECONDITION if the server is not on this host.
+  absl::StatusOr<SharedBuffer> CreateSharedBuffer(const std::string& session_id,
+                                                  std::size_t byte_size);
 
   absl::StatusOr<ServerInfo> GetServerInfo();
 

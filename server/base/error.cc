@@ -43,6 +43,8 @@ constexpr std::array kTable = {
     Entry{Reason::kQuotaMessageBytes, "QUOTA_MESSAGE_BYTES", Code::kResourceExhausted},
     Entry{Reason::kQuotaCallRate, "QUOTA_CALL_RATE", Code::kResourceExhausted},
     Entry{Reason::kQuotaStreams, "QUOTA_STREAMS", Code::kResourceExhausted},
+    Entry{Reason::kQuotaSharedMemory, "QUOTA_SHARED_MEMORY", Code::kResourceExhausted},
+    Entry{Reason::kRegionBroken, "REGION_BROKEN", Code::kFailedPrecondition},
     Entry{Reason::kStoreUnavailable, "STORE_UNAVAILABLE", Code::kUnavailable},
     Entry{Reason::kDraining, "DRAINING", Code::kUnavailable},
     Entry{Reason::kUnauthenticated, "UNAUTHENTICATED", Code::kUnauthenticated},

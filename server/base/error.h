@@ -34,6 +34,8 @@ enum class Reason {
   kQuotaMessageBytes,
   kQuotaCallRate,
   kQuotaStreams,
+  kQuotaSharedMemory,
+  kRegionBroken,
   kStoreUnavailable,
   kDraining,
   kUnauthenticated,

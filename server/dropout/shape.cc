@@ -10,10 +10,7 @@
 namespace dropoutd {
 
 absl::StatusOr<Shape> Shape::Make(std::span<const std::int64_t> sizes) {
-  if (sizes.size() > kMaxRank) {
-    return MakeError(Reason::kInvalidTensor,
-                     absl::StrCat("shape: rank ", sizes.size(), ", must be 0 to 8"));
-  }
+  if (sizes.size() > kMaxRank) return RankError(sizes.size());
   Shape shape;
   std::int64_t product = 1;
   for (const std::int64_t size : sizes) {
@@ -32,6 +29,10 @@ absl::StatusOr<Shape> Shape::Make(std::span<const std::int64_t> sizes) {
     shape.sizes_[shape.rank_++] = size;
   }
   return shape;
+}
+
+absl::Status Shape::RankError(std::size_t rank) {
+  return MakeError(Reason::kInvalidTensor, absl::StrCat("shape: rank ", rank, ", must be 0 to 8"));
 }
 
 std::int64_t Shape::ElementCount() const {

@@ -25,6 +25,9 @@ class Shape {
   // INVALID_TENSOR for a rank over 8, a negative size or an overflow.
   static absl::StatusOr<Shape> Make(std::span<const std::int64_t> sizes);
 
+  // What Make says of a rank over 8.
+  static absl::Status RankError(std::size_t rank);
+
   int rank() const { return rank_; }
   std::int64_t operator[](int axis) const { return sizes_[static_cast<std::size_t>(axis)]; }
   std::span<const std::int64_t> sizes() const { return {sizes_.data(), std::size_t{rank_}}; }

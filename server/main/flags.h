@@ -10,6 +10,7 @@
 
 #include "server/main/gate/admission.h"
 #include "server/main/log/log.h"
+#include "server/memory/shared_memory.h"
 #include "server/session/limits.h"
 
 namespace dropoutd {
@@ -27,6 +28,8 @@ struct Flags {
   std::vector<std::string> listen = {"127.0.0.1:50051"};  // HOST:PORT or unix:/path.
   Limits limits;
   std::int64_t max_message_bytes = std::int64_t{64} << 20;
+  bool shared_memory = false;
+  SharedMemoryOptions shared_memory_options;
   Nanoseconds drain_timeout = std::chrono::seconds(10);
   std::string simd_target;  // Empty: the best there is.
   SecurityFlags security;

@@ -2,6 +2,7 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -14,6 +15,7 @@
 #include "server/base/status_macros.h"
 #include "server/kernels/simd_target.h"
 #include "server/main/auth/listen_address.h"
+#include "server/memory/fault_guard.h"
 #include "server/main/version.h"
 
 namespace dropoutd {
@@ -74,11 +76,31 @@ Server::Server(const Flags& flags, std::unique_ptr<Security> security)
                {kVersion, "memory", kernels::SimdTarget(), kernels::SimdTargets(),
                 flags.max_message_bytes, flags.admission.bytes_in_flight}) {}
 
+// Each region holds a descriptor: as many as a process may have, and most of them left for
+// connections.
+std::size_t RegionLimit() {
+  rlimit limit = {};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return std::min(FaultGuard::kMaxGuards, static_cast<std::size_t>(limit.rlim_cur / 4));
+}
+
+absl::Status Server::OpenSharedMemory() {
+  SharedMemoryOptions options = flags_.shared_memory_options;
+  options.max_regions = RegionLimit();
+  DROPOUTD_ASSIGN_OR_RETURN(shared_memory_, SharedMemory::Open(options));
+  engine_.UseSharedMemory(*shared_memory_);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags) {
   DROPOUTD_ASSIGN_OR_RETURN(std::unique_ptr<Security> security, Security::Start(flags.security));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   std::unique_ptr<Server> server(new Server(flags, std::move(security)));
+  if (flags.shared_memory) DROPOUTD_RETURN_IF_ERROR(server->OpenSharedMemory());
 
   grpc::ServerBuilder builder;
   // A second server on the same port must fail, not take half of the connections.
@@ -146,6 +168,7 @@ void Server::Drain() {
   if (server_ == nullptr) return;
   admission_.Drain();
   server_->GetHealthCheckService()->Shutdown();
+  service_.Drain();
   server_->Shutdown(std::chrono::system_clock::now() + flags_.drain_timeout);
   server_->Wait();
   server_.reset();

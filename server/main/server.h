@@ -47,7 +47,10 @@ class Server {
   MetricFamilies Metrics() const;
   StatusReport Status();
 
+  absl::Status OpenSharedMemory();
+
   const Flags flags_;
+  std::unique_ptr<SharedMemory> shared_memory_;
   const std::unique_ptr<Security> security_;
   Engine engine_;
   Admission admission_;

@@ -20,23 +20,6 @@ namespace {
 namespace v1 = dropout::v1;
 using google::protobuf::util::TimeUtil;
 
-absl::StatusOr<DataType> ConvertDataType(v1::DataType dtype, absl::string_view field) {
-  switch (dtype) {
-    case v1::DATA_TYPE_FLOAT32:
-      return DataType::kFloat32;
-    case v1::DATA_TYPE_FLOAT64:
-      return DataType::kFloat64;
-    case v1::DATA_TYPE_FLOAT16:
-      return DataType::kFloat16;
-    case v1::DATA_TYPE_BFLOAT16:
-      return DataType::kBFloat16;
-    default:
-      return MakeError(Reason::kInvalidTensor,
-                       absl::StrCat(field, ".dtype: ", static_cast<int>(dtype),
-                                    ", must be FLOAT32, FLOAT64, FLOAT16 or BFLOAT16"));
-  }
-}
-
 // Whether nanoseconds in 64 bits can be made of it: seconds far above any limit and far
 // below what these hold, nanos as google.protobuf.Duration allows, seconds and nanos of one sign.
 bool IsValidDuration(const google::protobuf::Duration& duration) {
@@ -55,6 +38,23 @@ google::protobuf::Timestamp ToProto(WallTime time) {
 }
 
 }  // namespace
+
+absl::StatusOr<DataType> ConvertDataType(int dtype, absl::string_view field) {
+  switch (dtype) {
+    case v1::DATA_TYPE_FLOAT32:
+      return DataType::kFloat32;
+    case v1::DATA_TYPE_FLOAT64:
+      return DataType::kFloat64;
+    case v1::DATA_TYPE_FLOAT16:
+      return DataType::kFloat16;
+    case v1::DATA_TYPE_BFLOAT16:
+      return DataType::kBFloat16;
+    default:
+      return MakeError(Reason::kInvalidTensor,
+                       absl::StrCat(field, ".dtype: ", dtype,
+                                    ", must be FLOAT32, FLOAT64, FLOAT16 or BFLOAT16"));
+  }
+}
 
 absl::StatusOr<SessionSpec> FromProto(const v1::CreateSessionRequest& request) {
   SessionSpec spec;

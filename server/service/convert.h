@@ -14,6 +14,9 @@
 
 namespace dropoutd {
 
+// The type with that number in the proto. INVALID_TENSOR, naming `field`.
+absl::StatusOr<DataType> ConvertDataType(int dtype, absl::string_view field);
+
 // INVALID_LAYER, INVALID_SESSION.
 absl::StatusOr<SessionSpec> FromProto(const dropout::v1::CreateSessionRequest& request);
 

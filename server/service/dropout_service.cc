@@ -22,12 +22,10 @@ namespace {
 namespace v1 = dropout::v1;
 using google::protobuf::Empty;
 
-constexpr std::array kUnsupportedRpcs = {"CreateSharedMemory", "DeleteSharedMemory", "Exchange"};
+constexpr std::array kSharedMemoryRpcs = {"CreateSharedMemory", "DeleteSharedMemory"};
 
-absl::Status Unsupported(const char* rpc) {
-  return MakeError(Reason::kRpcUnsupported,
-                   absl::StrCat(rpc, " is not built; GetServerInfo lists what is"));
-}
+// Idle memory for answers: a few of the largest with default flags.
+constexpr std::size_t kPoolBytes = std::size_t{128} << 20;
 
 // Page tokens are a prefix and the last id of the page before, so that a token from
 // anywhere else is noticed.
@@ -55,7 +53,7 @@ absl::Status Fill(const absl::StatusOr<View>& view, Message& message) {
 }  // namespace
 
 DropoutService::DropoutService(Engine& engine, CallGate& gate, ServerFacts facts)
-    : engine_(engine), gate_(gate), facts_(std::move(facts)) {}
+    : engine_(engine), gate_(gate), facts_(std::move(facts)), pool_(kPoolBytes) {}
 
 DropoutService::Reactor* DropoutService::CreateSession(Context* context, const Bytes* request,
                                                        Bytes* response) {
@@ -176,32 +174,28 @@ DropoutService::Reactor* DropoutService::CreateSharedMemory(Context* context, co
                                                             Bytes* response) {
   return RunUnary<v1::CreateSharedMemoryRequest, v1::SharedMemory>(
       gate_, *context, *request, *response,
-      [](const auto&, auto&) { return Unsupported("CreateSharedMemory"); });
+      [&](const auto& in, auto& out) -> absl::Status {
+        DROPOUTD_ASSIGN_OR_RETURN(const SharedRegionRef region,
+                                  engine_.CreateSharedMemory(in.session_id(), in.byte_size()));
+        out.set_region_id(region->region_id());
+        out.set_path(region->path());
+        out.set_byte_size(region->byte_size());
+        return absl::OkStatus();
+      });
 }
 
 DropoutService::Reactor* DropoutService::DeleteSharedMemory(Context* context, const Bytes* request,
                                                             Bytes* response) {
   return RunUnary<v1::DeleteSharedMemoryRequest, Empty>(
       gate_, *context, *request, *response,
-      [](const auto&, auto&) { return Unsupported("DeleteSharedMemory"); });
+      [&](const auto& in, auto&) {
+        return engine_.DeleteSharedMemory(in.session_id(), in.region_id());
+      });
 }
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* DropoutService::Exchange(
     Context* context) {
-  // Ends the stream at once, and itself with it.
-  class Refusal : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
-   public:
-    explicit Refusal(const grpc::Status& status) { Finish(status); }
-    void OnDone() override { delete this; }
-  };
-  GatedCall call;
-  call.method = "Exchange";
-  call.context = context;
-  absl::Status status = gate_.Enter(call);
-  if (status.ok()) status = Unsupported("Exchange");
-  gate_.Answer(call, status);
-  gate_.Leave(call);
-  return new Refusal(ToGrpc(status, *context));
+  return streams_.Start(*context, Resources(), gate_);
 }
 
 DropoutService::Reactor* DropoutService::GetServerInfo(Context* context, const Bytes* request,
@@ -214,7 +208,9 @@ DropoutService::Reactor* DropoutService::GetServerInfo(Context* context, const B
         for (const std::string& target : facts_.simd_targets) out.add_simd_targets(target);
         for (const VariantRow& row : kVariants) out.add_variants(std::string(row.name));
         for (const std::string_view name : ScheduleNames()) out.add_schedules(std::string(name));
-        for (const char* const rpc : kUnsupportedRpcs) out.add_unsupported_rpcs(rpc);
+        if (!engine_.has_shared_memory()) {
+          for (const char* const rpc : kSharedMemoryRpcs) out.add_unsupported_rpcs(rpc);
+        }
         out.add_generators(v1::GENERATOR_PHILOX);
         out.add_generators(v1::GENERATOR_NUMPY_LEGACY);
         for (const auto dtype : {DataType::kFloat32, DataType::kFloat64, DataType::kFloat16,

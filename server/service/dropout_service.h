@@ -11,7 +11,10 @@
 #include <vector>
 
 #include "dropout/v1/dropout_service.grpc.pb.h"
+#include "server/memory/buffer_pool.h"
 #include "server/service/call_gate.h"
+#include "server/service/exchange.h"
+#include "server/service/step_operation.h"
 #include "server/session/engine.h"
 
 namespace dropoutd {
@@ -60,6 +63,9 @@ class DropoutService final : public internal::RawService {
  public:
   DropoutService(Engine& engine, CallGate& gate, ServerFacts facts);
 
+  // Ends the streams, each after the operations that it has begun.
+  void Drain() { streams_.Drain(); }
+
   using Context = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
   using Bytes = grpc::ByteBuffer;
@@ -84,9 +90,15 @@ class DropoutService final : public internal::RawService {
   Reactor* GetServerInfo(Context* context, const Bytes* request, Bytes* response) override;
 
  private:
+  StepResources Resources() {
+    return {engine_, pool_, static_cast<std::size_t>(facts_.max_message_bytes)};
+  }
+
   Engine& engine_;
   CallGate& gate_;
   const ServerFacts facts_;
+  BufferPool pool_;
+  ExchangeStreams streams_;
 };
 
 }  // namespace dropoutd

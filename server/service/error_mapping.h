@@ -4,15 +4,27 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <string>
+
 #include "absl/status/status.h"
+#include "server/base/error.h"
 
 namespace dropoutd {
 
 // Name of the trailing metadata that carries an error's reason.
 inline constexpr char kReasonMetadata[] = "dropout-error-reason";
 
-// The gRPC status for `status`; adds its reason to the call's trailing metadata. A status
-// without a reason is a fault of the server's: INTERNAL, with a message that says no more.
+// What a client gets to see of an error.
+struct PublicError {
+  Reason reason = Reason::kInternal;
+  std::string message;
+};
+
+// A status without a reason is a fault of the server's: INTERNAL, with a message that says
+// no more. `status` is not OK.
+PublicError ToPublic(const absl::Status& status);
+
+// The gRPC status for `status`; adds its reason to the call's trailing metadata.
 grpc::Status ToGrpc(const absl::Status& status, grpc::CallbackServerContext& context);
 
 }  // namespace dropoutd

@@ -17,6 +17,7 @@
 #include "server/base/status_macros.h"
 #include "server/service/call_gate.h"
 #include "server/service/error_mapping.h"
+#include "server/service/wire_error.h"
 #include "server/session/session_key.h"
 
 namespace dropoutd {
@@ -77,8 +78,7 @@ template <typename Message>
 absl::Status Parse(const grpc::ByteBuffer& bytes, Message& message) {
   grpc::ProtoBufferReader reader(const_cast<grpc::ByteBuffer*>(&bytes));
   if (!reader.status().ok() || !message.ParseFromZeroCopyStream(&reader)) {
-    return MakeError(Reason::kInvalidRequest,
-                     "the request does not parse as a message of its type");
+    return DoesNotParse();
   }
   return absl::OkStatus();
 }
@@ -92,36 +92,53 @@ absl::Status Serialize(const Message& message, grpc::ByteBuffer& bytes) {
   return absl::OkStatus();
 }
 
-// Runs `handle(request, response) -> absl::Status` as a unary call's handler. The request
-// names its session by its key.
+// Runs `work() -> absl::Status`. One call's failure must not end the process.
+template <typename Work>
+absl::Status RunGuarded(Work work) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return MakeError(Reason::kQuotaBytesInFlight, "the server is out of memory for this call");
+  } catch (const std::exception&) {
+    return MakeError(Reason::kInternal, "an internal error");
+  }
+}
+
+// Runs `handle(in, out, call) -> absl::Status`, which parses and serialises by itself, as a unary
+// call's handler.
+template <typename Handle>
+grpc::ServerUnaryReactor* RunRaw(CallGate& gate, grpc::CallbackServerContext& context,
+                                 std::string_view method, const grpc::ByteBuffer& in,
+                                 grpc::ByteBuffer& out, Handle handle) {
+  auto* const call = new UnaryCall(gate, context, method, in.Length());
+  const absl::Status status = RunGuarded([&]() -> absl::Status {
+    DROPOUTD_RETURN_IF_ERROR(call->admitted());
+    return handle(in, out, call->call());
+  });
+  return call->End(status, status.ok() ? out.Length() : 0);
+}
+
+// Runs `handle(request, response) -> absl::Status`, or one that takes the GatedCall too, as a
+// unary call's handler. The request names its session by its key.
 template <typename Request, typename Response, typename Handle>
 grpc::ServerUnaryReactor* RunUnary(CallGate& gate, grpc::CallbackServerContext& context,
                                    const grpc::ByteBuffer& in, grpc::ByteBuffer& out,
                                    Handle handle) {
-  auto* const call = new UnaryCall(gate, context, MethodOf<Request>(), in.Length());
-  const auto run = [&]() -> absl::Status {
-    DROPOUTD_RETURN_IF_ERROR(call->admitted());
-    Request request;
-    DROPOUTD_RETURN_IF_ERROR(Parse(in, request));
-    QualifySession(call->call().tenant, request);
-    Response response;
-    if constexpr (std::is_invocable_v<Handle, Request&, Response&, const GatedCall&>) {
-      DROPOUTD_RETURN_IF_ERROR(handle(request, response, call->call()));
-    } else {
-      DROPOUTD_RETURN_IF_ERROR(handle(request, response));
-    }
-    return Serialize(response, out);
-  };
-  absl::Status status;
-  try {
-    status = run();
-  } catch (const std::bad_alloc&) {
-    // One call's failure must not end the process.
-    status = MakeError(Reason::kQuotaBytesInFlight, "the server is out of memory for this call");
-  } catch (const std::exception&) {
-    status = MakeError(Reason::kInternal, "an internal error");
-  }
-  return call->End(status, status.ok() ? out.Length() : 0);
+  return RunRaw(gate, context, MethodOf<Request>(), in, out,
+                [&](const grpc::ByteBuffer& bytes, grpc::ByteBuffer& answer,
+                    const GatedCall& call) -> absl::Status {
+                  Request request;
+                  DROPOUTD_RETURN_IF_ERROR(Parse(bytes, request));
+                  QualifySession(call.tenant, request);
+                  Response response;
+                  if constexpr (std::is_invocable_v<Handle, Request&, Response&,
+                                                    const GatedCall&>) {
+                    DROPOUTD_RETURN_IF_ERROR(handle(request, response, call));
+                  } else {
+                    DROPOUTD_RETURN_IF_ERROR(handle(request, response));
+                  }
+                  return Serialize(response, answer);
+                });
 }
 
 }  // namespace dropoutd

@@ -14,6 +14,7 @@
 #include "server/dropout/data_type.h"
 #include "server/dropout/packed_bits.h"
 #include "server/dropout/plan.h"
+#include "server/memory/shared_memory.h"
 #include "server/session/clock.h"
 #include "server/session/limits.h"
 #include "server/session/mask_cache.h"
@@ -93,6 +94,19 @@ class Engine {
   absl::StatusOr<SharedParameters> GetParameters(std::string_view session_id,
                                                  std::string_view layer_id);
 
+  // From now on sessions may have regions of shared memory, made by `memory`, which must outlive
+  // the engine. Before the first call only.
+  void UseSharedMemory(SharedMemory& memory) { shared_memory_ = &memory; }
+  bool has_shared_memory() const { return shared_memory_ != nullptr; }
+
+  // A region lives until it is deleted or its session ends. RPC_UNSUPPORTED without shared memory;
+  // SharedMemory::Create's errors, REGION_NOT_FOUND.
+  absl::StatusOr<SharedRegionRef> CreateSharedMemory(std::string_view session_id,
+                                                     std::int64_t byte_size);
+  absl::StatusOr<SharedRegionRef> FindSharedMemory(std::string_view session_id,
+                                                   std::string_view region_id);
+  absl::Status DeleteSharedMemory(std::string_view session_id, std::string_view region_id);
+
   // Removes sessions that have expired, as a thread of the engine's does by itself every
   // second; returns how many.
   std::size_t RemoveExpired() { return registry_.RemoveExpired(); }
@@ -105,6 +119,7 @@ class Engine {
   MaskCache cache_;
   StepBudget budget_;
   SessionRegistry registry_;
+  SharedMemory* shared_memory_ = nullptr;
   Sweeper sweeper_;
 };
 

@@ -200,6 +200,26 @@ bool NeedsInput(const Plan& plan) {
          (plan.action == Action::kMultiply && plan.law == NoiseLaw::kRelaxedBernoulli);
 }
 
+// Room for an input that Backward will need.
+absl::StatusOr<std::shared_ptr<RetainedInput>> MakeRetained(DataType dtype, const Shape& shape,
+                                                            SharedParameters parameters,
+                                                            const Limits& limits) {
+  const auto count = static_cast<std::size_t>(shape.ElementCount());
+  const auto element_size = static_cast<std::size_t>(ElementSize(dtype));
+  if (count > limits.input_cache_bytes / element_size) {
+    return MakeError(Reason::kQuotaMessageBytes,
+                     absl::StrCat("input: ", shape.ToString(), " of ", element_size,
+                                  "-byte elements; this layer keeps its input, and the most "
+                                  "allowed is ", limits.input_cache_bytes, " bytes"));
+  }
+  auto retained = std::make_shared<RetainedInput>();
+  retained->dtype = dtype;
+  retained->data_size = count * element_size;
+  retained->data = std::make_unique_for_overwrite<std::byte[]>(retained->data_size);
+  retained->parameters = std::move(parameters);
+  return retained;
+}
+
 }  // namespace
 
 absl::StatusOr<StepRun> Engine::BeginForward(const StepRef& at, DataType dtype, const Shape& shape,
@@ -224,11 +244,8 @@ absl::StatusOr<StepRun> Engine::BeginForward(const StepRef& at, DataType dtype, 
     state->pass.emplace(plan, dtype, std::move(bits), Collect(plan, return_mask, cache_, limits_));
   }
   if (NeedsInput(plan) && call.layer.key.has_value()) {
-    state->retaining = std::make_shared<RetainedInput>();
-    state->retaining->dtype = dtype;
-    state->retaining->data.resize(static_cast<std::size_t>(shape.ElementCount()) *
-                                  static_cast<std::size_t>(ElementSize(dtype)));
-    state->retaining->parameters = call.layer.parameters;
+    DROPOUTD_ASSIGN_OR_RETURN(state->retaining,
+                              MakeRetained(dtype, shape, call.layer.parameters, limits_));
   }
   state->dtype = dtype;
   state->output_shape = plan.output;
@@ -306,7 +323,7 @@ absl::StatusOr<StepRun> Engine::BeginBackward(const StepRef& at, DataType dtype,
     state->pass.emplace(plan, dtype, std::move(bits), Collect(plan, false, cache_, limits_));
   }
   if (state->retained != nullptr && plan.action == Action::kMultiply) {
-    state->concrete.emplace(plan, state->retained->dtype, state->retained->data.data());
+    state->concrete.emplace(plan, state->retained->dtype, state->retained->data.get());
   }
   state->session = std::move(call.session);
   state->layer = std::move(call.layer);

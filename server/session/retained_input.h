@@ -3,7 +3,7 @@
 #define DROPOUTD_SERVER_SESSION_RETAINED_INPUT_H_
 
 #include <cstddef>
-#include <vector>
+#include <memory>
 
 #include "server/dropout/data_type.h"
 #include "server/dropout/parameters.h"
@@ -15,10 +15,12 @@ namespace dropoutd {
 // and the parameters that were in force.
 struct RetainedInput {
   DataType dtype = DataType::kFloat32;
-  std::vector<std::byte> data;
+  // Not initialised: what a call only announces costs no memory until it comes.
+  std::unique_ptr<std::byte[]> data;
+  std::size_t data_size = 0;
   SharedParameters parameters;
 
-  std::size_t byte_size() const { return data.size() + parameters->byte_size(); }
+  std::size_t byte_size() const { return data_size + parameters->byte_size(); }
 };
 
 // Unlike masks these cannot be made again: a step whose input was evicted is lost.

@@ -19,6 +19,7 @@
 #include "server/dropout/layer_config.h"
 #include "server/dropout/parameters.h"
 #include "server/dropout/sequential_noise.h"
+#include "server/memory/shared_memory.h"
 #include "server/session/clock.h"
 #include "server/session/step_book.h"
 
@@ -150,6 +151,14 @@ class Session {
 
   SharedStream& stream();
 
+  // Regions of shared memory. QUOTA_SHARED_MEMORY if there are too many, REGION_NOT_FOUND.
+  absl::Status AddRegion(SharedRegionRef region, std::size_t max_regions);
+  absl::StatusOr<SharedRegionRef> FindRegion(std::string_view region_id) const;
+  absl::Status RemoveRegion(std::string_view region_id);
+
+  // The session was removed: calls that hold it go on, but nobody finds it any more.
+  void End();
+
  private:
   using Layers = std::map<std::string, std::shared_ptr<LayerState>, std::less<>>;
 
@@ -183,6 +192,8 @@ class Session {
   Mode mode_;
   Layers layers_;
   std::unique_ptr<SharedStream> stream_;
+  std::map<std::string, SharedRegionRef, std::less<>> regions_;
+  bool ended_ = false;
 };
 
 }  // namespace dropoutd

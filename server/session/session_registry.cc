@@ -62,12 +62,15 @@ absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Find(std::string_view 
 
 absl::Status SessionRegistry::Remove(std::string_view session_id) {
   std::shared_ptr<Session> removed;
-  const std::unique_lock lock(mutex_);
-  const auto found = sessions_.find(session_id);
-  if (found == sessions_.end()) return SessionNotFound(session_id);
-  const bool expired = IsExpired(*found->second);
-  removed = std::move(found->second);
-  sessions_.erase(found);
+  {
+    const std::unique_lock lock(mutex_);
+    const auto found = sessions_.find(session_id);
+    if (found == sessions_.end()) return SessionNotFound(session_id);
+    removed = std::move(found->second);
+    sessions_.erase(found);
+  }
+  const bool expired = IsExpired(*removed);
+  removed->End();
   return expired ? SessionNotFound(session_id) : absl::OkStatus();
 }
 
@@ -88,8 +91,11 @@ std::vector<std::shared_ptr<Session>> SessionRegistry::List(std::string_view aft
 
 std::size_t SessionRegistry::RemoveExpired() {
   std::vector<std::shared_ptr<Session>> expired;
-  const std::unique_lock lock(mutex_);
-  TakeExpired(expired);
+  {
+    const std::unique_lock lock(mutex_);
+    TakeExpired(expired);
+  }
+  for (const auto& session : expired) session->End();
   return expired.size();
 }
 

@@ -12,6 +12,8 @@ StepRun::StepRun(StepRun&&) noexcept = default;
 StepRun& StepRun::operator=(StepRun&&) noexcept = default;
 StepRun::~StepRun() = default;
 
+Mode StepRun::mode() const { return state_->layer.mode; }
+double StepRun::p() const { return state_->plan.rate.p; }
 const Shape& StepRun::output_shape() const { return state_->output_shape; }
 
 bool StepRun::piecewise() const { return state_->plan.action != Action::kLinear; }
@@ -21,7 +23,7 @@ void StepRun::Run(std::size_t begin, std::size_t n, const void* x, void* y) {
   // Before the pass, which may write over x.
   if (s.retaining != nullptr) {
     const auto size = static_cast<std::size_t>(ElementSize(s.dtype));
-    std::memcpy(s.retaining->data.data() + begin * size, x, n * size);
+    std::memcpy(s.retaining->data.get() + begin * size, x, n * size);
   }
   if (s.concrete.has_value()) s.concrete->Add(begin, n, s.dtype, x);
   if (s.pass.has_value()) {
@@ -29,7 +31,7 @@ void StepRun::Run(std::size_t begin, std::size_t n, const void* x, void* y) {
   } else if (s.is_forward) {
     LinearForward(s.plan, *s.parameters, s.dtype, x, y);
   } else {
-    const void* const input = s.retained != nullptr ? s.retained->data.data() : nullptr;
+    const void* const input = s.retained != nullptr ? s.retained->data.get() : nullptr;
     s.linear = LinearBackward(s.plan, *s.parameters, s.dtype, input, x, y);
   }
 }

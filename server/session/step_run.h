@@ -48,6 +48,10 @@ class StepRun {
   StepRun& operator=(StepRun&&) noexcept;
   ~StepRun();
 
+  // That the step is applied with.
+  Mode mode() const;
+  double p() const;
+
   // Of the answer's tensor, which has the type of the call's.
   const Shape& output_shape() const;
 

@@ -42,6 +42,8 @@ constexpr Row kRows[] = {
     {Reason::kQuotaMessageBytes, "QUOTA_MESSAGE_BYTES", Code::kResourceExhausted},
     {Reason::kQuotaCallRate, "QUOTA_CALL_RATE", Code::kResourceExhausted},
     {Reason::kQuotaStreams, "QUOTA_STREAMS", Code::kResourceExhausted},
+    {Reason::kQuotaSharedMemory, "QUOTA_SHARED_MEMORY", Code::kResourceExhausted},
+    {Reason::kRegionBroken, "REGION_BROKEN", Code::kFailedPrecondition},
     {Reason::kStoreUnavailable, "STORE_UNAVAILABLE", Code::kUnavailable},
     {Reason::kDraining, "DRAINING", Code::kUnavailable},
     {Reason::kUnauthenticated, "UNAUTHENTICATED", Code::kUnauthenticated},

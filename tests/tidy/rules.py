@@ -35,9 +35,11 @@ ROOMS = {
     "server/random/": {"std", "server/random", "server/kernels"},
     "server/dropout/": STD
     | {"server/dropout", "server/random", "server/kernels", "server/base", "eigen"},
-    "server/session/": STD | {"server/session", "server/dropout", "store_interface", "server/base"},
+    "server/memory/": STD | {"server/memory", "server/base", "posix"},
+    "server/session/": STD
+    | {"server/session", "server/dropout", "server/memory", "store_interface", "server/base"},
     "server/service/": STD | GRPC
-    | {"server/service", "server/session", "server/dropout", "server/base"},
+    | {"server/service", "server/session", "server/dropout", "server/memory", "server/base"},
 }
 
 # What the rooms with libraries of their own may not include: beginnings of kinds.

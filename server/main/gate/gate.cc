@@ -16,7 +16,7 @@ std::string_view MetadataOf(const grpc::CallbackServerContext& context, const ch
 }
 
 Admittance AdmittanceOf(const GatedCall& call) {
-  const bool is_stream = call.method == "Exchange";
+  const bool is_stream = call.method == "Exchange" && call.stream == nullptr;
   return {call.tenant, static_cast<std::int64_t>(call.request_bytes), is_stream};
 }
 

@@ -1,0 +1,65 @@
+// The messages that carry tensors, serialised around the tensor's bytes instead of with
+// them.
+#ifndef DROPOUTD_CLIENT_STEP_WIRE_H_
+#define DROPOUTD_CLIENT_STEP_WIRE_H_
+
+#include <grpcpp/support/byte_buffer.h>
+
+#include <cstddef>
+#include <string>
+
+#include "client/memory_loan.h"
+#include "dropout/types.h"
+#include "dropout/v1/step.pb.h"
+#include "dropout/v1/transport.pb.h"
+
+namespace dropout {
+
+// Where the bytes of an answer's tensor go: to memory of the caller's, or to the tensor.
+struct OutputPlace {
+  void* data = nullptr;  // Null: to the tensor.
+  std::size_t byte_size = 0;
+};
+
+// The answer to a Forward or Backward, while it arrives.
+struct StepAnswer {
+  Tensor tensor;                   // Without bytes where they go to the caller's memory.
+  std::size_t received_bytes = 0;  // Of the tensor, wherever they went.
+  std::string rest;                // The message's other fields, serialised.
+};
+
+// A piece of a tensor's bytes.
+struct Piece {
+  const void* data = nullptr;
+  std::size_t byte_size = 0;
+};
+
+// `fields` (a ForwardRequest or BackwardRequest without its tensor, serialised) with the
+// tensor of which `piece` is the first. Small pieces are copied, others lent by `loan`.
+grpc::ByteBuffer RequestBytes(const std::string& fields, const TensorView& tensor, Piece piece,
+                              MemoryLoan& loan);
+
+// The same as the first message of an operation in an Exchange. `number` is the field of
+// ExchangeRequest.
+grpc::ByteBuffer ExchangeBytes(int number, const std::string& fields, const TensorView& tensor,
+                               Piece piece, bool has_more, MemoryLoan& loan);
+
+// A further message of an operation.
+grpc::ByteBuffer ExchangeDataBytes(Piece piece, bool has_more, MemoryLoan& loan);
+
+// Reads a ForwardResponse or BackwardResponse. False if it does not parse, or does not fit
+// `place`.
+bool ReadAnswer(const grpc::ByteBuffer& bytes, OutputPlace place, StepAnswer* answer);
+
+// Reads a message of an Exchange's answer; `error` is set if it is one.
+struct ExchangeHead {
+  bool has_more = false;
+  bool is_error = false;
+  v1::Error error;
+};
+bool ReadExchange(const grpc::ByteBuffer& bytes, OutputPlace place, StepAnswer* answer,
+                  ExchangeHead* head);
+
+}  // namespace dropout
+
+#endif  // DROPOUTD_CLIENT_STEP_WIRE_H_

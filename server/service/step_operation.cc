@@ -1,0 +1,258 @@
+#include "server/service/step_operation.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "dropout/v1/step.pb.h"
+#include "server/base/checked_math.h"
+#include "server/base/error.h"
+#include "server/base/status_macros.h"
+#include "server/service/answer_head.h"
+#include "server/service/convert.h"
+#include "server/service/received.h"
+#include "server/service/wire_error.h"
+#include "server/session/session_key.h"
+
+namespace dropoutd {
+namespace {
+
+namespace v1 = dropout::v1;
+
+absl::StatusOr<StepRun> BeginRun(Engine& engine, StepKind kind, const StepMessage& message,
+                                 const TensorSpec& input) {
+  if (kind == StepKind::kForward) {
+    return engine.BeginForward(StepOf(message), input.dtype, input.shape, message.option);
+  }
+  return engine.BeginBackward(StepOf(message), input.dtype, input.shape,
+                              {message.option, message.weight_squared_norm});
+}
+
+// Places may be the same or apart, and nothing in between.
+absl::Status CheckOverlap(const Place& input, std::size_t input_size, const Place& output,
+                          std::size_t output_size) {
+  const bool same = input.data == output.data && input_size == output_size;
+  const bool apart =
+      input.data + input_size <= output.data || output.data + output_size <= input.data;
+  if (input.region != output.region || same || apart) return absl::OkStatus();
+  return MakeError(Reason::kInvalidTensor,
+                   "output: overlaps the input; it must be the same place or another");
+}
+
+bool IsAligned(const void* place, std::size_t size) {
+  return reinterpret_cast<std::uintptr_t>(place) % size == 0;
+}
+
+}  // namespace
+
+StepOperation::StepOperation(const StepResources& resources, StepKind kind,
+                             const TensorSpec& input, StepRun run)
+    : resources_(resources),
+      kind_(kind),
+      input_(input),
+      run_(std::move(run)),
+      output_size_(static_cast<std::size_t>(
+          CheckedMultiply(run_.output_shape().ElementCount(), ElementSize(input.dtype))
+              .value_or(INT64_MAX))),
+      cutter_(input.element_count(), input.element_size()) {}
+
+absl::StatusOr<StepOperation> StepOperation::Begin(const StepResources& resources, StepKind kind,
+                                                   const StepMessage& message, Extent extent) {
+  const char* const field = TensorFieldOf(kind);
+  const TensorMessage none;
+  const TensorMessage& tensor = message.tensor.has_value() ? *message.tensor : none;
+  DROPOUTD_ASSIGN_OR_RETURN(const TensorSpec input, SpecOf(tensor, field));
+  const auto* const data = std::get_if<ByteRange>(&tensor.storage);
+  const bool is_shared = std::holds_alternative<PlaceMessage>(tensor.storage);
+  if (extent == Extent::kWhole && !is_shared) {
+    DROPOUTD_RETURN_IF_ERROR(CheckDataSize(input, data == nullptr ? 0 : data->size(), field));
+  }
+  if (extent == Extent::kPieces && (is_shared || message.output.has_value())) {
+    return MakeError(Reason::kInvalidRequest,
+                     "has_more: a tensor in shared memory does not come, or go, in pieces");
+  }
+  DROPOUTD_ASSIGN_OR_RETURN(StepRun run, BeginRun(resources.engine, kind, message, input));
+  StepOperation operation(resources, kind, input, std::move(run));
+  if (data != nullptr) operation.data_ = *data;
+  DROPOUTD_RETURN_IF_ERROR(operation.CheckSizes(extent));
+  DROPOUTD_RETURN_IF_ERROR(operation.FindPlaces(message));
+  return operation;
+}
+
+// What must be held whole is bounded, whatever the request says its shape is.
+absl::Status StepOperation::CheckSizes(Extent extent) const {
+  if (run_.piecewise()) return absl::OkStatus();
+  const std::size_t most = resources_.max_message_bytes;
+  if (output_size_ <= most && (extent == Extent::kWhole || input_.byte_size <= most)) {
+    return absl::OkStatus();
+  }
+  return MakeError(Reason::kQuotaMessageBytes,
+                   absl::StrCat(TensorFieldOf(kind_), ": ", input_.byte_size, " bytes become ",
+                                output_size_, "; this layer needs both whole, and the most "
+                                "allowed is ", most));
+}
+
+absl::Status StepOperation::FindPlaces(const StepMessage& message) {
+  if (message.tensor.has_value()) {
+    if (const auto* place = std::get_if<PlaceMessage>(&message.tensor->storage)) {
+      const std::string field = absl::StrCat(TensorFieldOf(kind_), ".shared_memory");
+      DROPOUTD_ASSIGN_OR_RETURN(input_place_,
+                                FindPlace(resources_.engine, message.session_id, *place,
+                                          input_.byte_size, field.c_str()));
+    }
+  }
+  if (!message.output.has_value()) return absl::OkStatus();
+  output_message_ = *message.output;
+  DROPOUTD_ASSIGN_OR_RETURN(output_place_, FindPlace(resources_.engine, message.session_id,
+                                                     output_message_, output_size_, "output"));
+  if (!input_place_.has_value()) return absl::OkStatus();
+  return CheckOverlap(*input_place_, input_.byte_size, *output_place_, output_size_);
+}
+
+absl::StatusOr<grpc::ByteBuffer> StepOperation::AnswerWhole(bool in_exchange) {
+  OutputBuffer buffer(resources_.pool, output_place_.has_value() ? 0 : output_size_);
+  RunWhole(output_place_.has_value() ? output_place_->data : buffer.payload());
+  if (input_place_.has_value()) DROPOUTD_RETURN_IF_ERROR(CheckUnbroken(*input_place_));
+  if (output_place_.has_value()) DROPOUTD_RETURN_IF_ERROR(CheckUnbroken(*output_place_));
+  DROPOUTD_ASSIGN_OR_RETURN(const std::string late, Finish());
+  const std::string rest = EarlyFields() + late;
+  const Shape& shape = run_.output_shape();
+  WireWriter head = output_place_.has_value()
+                        ? AnswerHead(input_.dtype, shape, output_message_)
+                        : AnswerHead(input_.dtype, shape, output_size_);
+  if (in_exchange) {
+    head = InExchange(kind_, head, buffer.payload_size() + rest.size(), /*has_more=*/false);
+  }
+  const std::size_t size = buffer.payload_size();
+  return std::move(buffer).Seal(head.bytes(), size, rest);
+}
+
+void StepOperation::RunWhole(void* y) {
+  if (!run_.piecewise()) return RunGathered(y);
+  if (input_place_.has_value()) return run_.Run(0, input_.element_count(), input_place_->data, y);
+  auto* place = static_cast<std::byte*>(y);
+  data_.ForEach([&](std::string_view bytes) {
+    cutter_.Feed(bytes, [&](std::size_t begin, std::size_t n, const void* x) {
+      run_.Run(begin, n, x, place + begin * input_.element_size());
+    });
+  });
+}
+
+void StepOperation::RunGathered(void* y) {
+  const void* x = gathered_.data();
+  if (input_place_.has_value() && IsAligned(input_place_->data, input_.element_size())) {
+    x = input_place_->data;
+  } else if (x == nullptr) {
+    gathered_ = resources_.pool.Take(input_.byte_size);
+    x = gathered_.data();
+    if (input_place_.has_value()) {
+      std::memcpy(gathered_.data(), input_place_->data, input_.byte_size);
+    } else {
+      data_.CopyTo(gathered_.data());
+    }
+  }
+  if (!output_place_.has_value()) return run_.Run(0, input_.element_count(), x, y);
+  // A place in shared memory may be the input's own, or not aligned.
+  const BufferPool::Buffer result = resources_.pool.Take(output_size_);
+  run_.Run(0, input_.element_count(), x, result.data());
+  std::memcpy(y, result.data(), output_size_);
+}
+
+absl::StatusOr<grpc::ByteBuffer> AnswerStep(const StepResources& resources, StepKind kind,
+                                            std::string_view tenant,
+                                            const grpc::ByteBuffer& request) {
+  const Received received(request);
+  StepMessage message;
+  if (!received.good() || !ParseStep(kind, received.fragments(), message)) return DoesNotParse();
+  message.session_id = SessionKey(tenant, message.session_id);
+  DROPOUTD_ASSIGN_OR_RETURN(
+      StepOperation operation,
+      StepOperation::Begin(resources, kind, message, StepOperation::Extent::kWhole));
+  return operation.AnswerWhole(/*in_exchange=*/false);
+}
+
+absl::Status StepOperation::Feed(const ByteRange& bytes, bool last,
+                                 std::vector<grpc::ByteBuffer>& answer) {
+  const std::size_t arrived =
+      run_.piecewise() ? input_.byte_size - cutter_.bytes_left() : gathered_size_;
+  const std::size_t left = input_.byte_size - arrived;
+  if (bytes.size() > left || (last && bytes.size() < left)) {
+    // The message names how many came at least.
+    return CheckDataSize(input_, arrived + bytes.size(), TensorFieldOf(kind_));
+  }
+  if (!run_.piecewise()) return FeedGathered(bytes, last, answer);
+  const std::size_t size = cutter_.ReadyBytes(bytes.size());
+  OutputBuffer buffer(resources_.pool, size);
+  auto* place = static_cast<std::byte*>(buffer.payload());
+  bytes.ForEach([&](std::string_view piece) {
+    cutter_.Feed(piece, [&](std::size_t begin, std::size_t n, const void* x) {
+      run_.Run(begin, n, x, place);
+      place += n * input_.element_size();
+    });
+  });
+  std::string late;
+  if (last) {
+    DROPOUTD_ASSIGN_OR_RETURN(late, Finish());
+  }
+  // Bytes that do not complete a piece are answered with later ones.
+  if (size != 0 || last) AddMessage(std::move(buffer), size, !last || !late.empty(), answer);
+  if (!late.empty()) {
+    WireWriter head = InExchange(kind_, WireWriter(), late.size(), /*has_more=*/false);
+    answer.push_back(OutputBuffer(resources_.pool, 0).Seal(head.bytes(), 0, late));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status StepOperation::FeedGathered(const ByteRange& bytes, bool last,
+                                         std::vector<grpc::ByteBuffer>& answer) {
+  // Only what arrives is touched, whatever the shape says.
+  if (gathered_.data() == nullptr) gathered_ = resources_.pool.Take(input_.byte_size);
+  bytes.CopyTo(gathered_.data() + gathered_size_);
+  gathered_size_ += bytes.size();
+  if (!last) return absl::OkStatus();
+  DROPOUTD_ASSIGN_OR_RETURN(grpc::ByteBuffer message, AnswerWhole(/*in_exchange=*/true));
+  answer.push_back(std::move(message));
+  return absl::OkStatus();
+}
+
+void StepOperation::AddMessage(OutputBuffer buffer, std::size_t size, bool has_more,
+                               std::vector<grpc::ByteBuffer>& answer) {
+  if (has_answered_) {
+    const WireWriter head = ExchangeDataHead(size, has_more);
+    answer.push_back(std::move(buffer).Seal(head.bytes(), size, {}));
+    return;
+  }
+  has_answered_ = true;
+  const std::string rest = EarlyFields();
+  WireWriter head = AnswerHead(input_.dtype, run_.output_shape(), size);
+  head = InExchange(kind_, head, size + rest.size(), has_more);
+  answer.push_back(std::move(buffer).Seal(head.bytes(), size, rest));
+}
+
+std::string StepOperation::EarlyFields() const {
+  if (kind_ == StepKind::kBackward) return {};
+  v1::ForwardResponse message;
+  message.set_mode(ToProto(run_.mode()));
+  message.set_p(run_.p());
+  return message.SerializeAsString();
+}
+
+absl::StatusOr<std::string> StepOperation::Finish() {
+  if (kind_ == StepKind::kForward) {
+    DROPOUTD_ASSIGN_OR_RETURN(const ForwardOutcome outcome, resources_.engine.FinishForward(run_));
+    if (!outcome.mask.has_value()) return std::string();
+    v1::ForwardResponse message;
+    *message.mutable_mask() = ToProto(*outcome.mask);
+    return message.SerializeAsString();
+  }
+  const BackwardOutcome outcome = resources_.engine.FinishBackward(run_);
+  v1::BackwardResponse message;
+  for (const Parameter& parameter : outcome.parameter_gradients) {
+    *message.add_parameter_gradients() = ToProto(parameter);
+  }
+  return message.SerializeAsString();
+}
+
+}  // namespace dropoutd

@@ -1,0 +1,106 @@
+// One Forward or Backward, from its request to its answer: what unary calls and the
+// operations of an Exchange have in common.
+#ifndef DROPOUTD_SERVER_SERVICE_STEP_OPERATION_H_
+#define DROPOUTD_SERVER_SERVICE_STEP_OPERATION_H_
+
+#include <grpcpp/support/byte_buffer.h>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/memory/buffer_pool.h"
+#include "server/service/convert_step.h"
+#include "server/service/fragments.h"
+#include "server/service/output_buffer.h"
+#include "server/service/piece_cutter.h"
+#include "server/service/step_message.h"
+#include "server/session/engine.h"
+#include "server/session/step_run.h"
+
+namespace dropoutd {
+
+// What operations work with. A value; refers to what must outlive it.
+struct StepResources {
+  Engine& engine;
+  BufferPool& pool;
+  std::size_t max_message_bytes = 0;  // Of a tensor that must be held whole.
+};
+
+// Not thread-safe. Movable.
+class StepOperation {
+ public:
+  // Whether the request's message has all of the tensor's bytes, or is the first of some.
+  enum class Extent { kWhole, kPieces };
+
+  // Checks the request and begins it. `message`, and what it refers to, must stay until
+  // AnswerWhole or the first Feed returns. Errors are those of the proto.
+  static absl::StatusOr<StepOperation> Begin(const StepResources& resources, StepKind kind,
+                                             const StepMessage& message, Extent extent);
+
+  StepKind kind() const { return kind_; }
+
+  // Answers a request of Extent::kWhole: a ForwardResponse or BackwardResponse, in an
+  // ExchangeResponse if it came in an Exchange.
+  absl::StatusOr<grpc::ByteBuffer> AnswerWhole(bool in_exchange);
+
+  // Of a request of Extent::kPieces: takes the tensor's next bytes, the first ones included,
+  // and adds the messages that can be answered by now to `answer`. `last`: no more follow.
+  // INVALID_TENSOR if these are too many or, at the end, too few.
+  absl::Status Feed(const ByteRange& bytes, bool last, std::vector<grpc::ByteBuffer>& answer);
+
+  // The same for the bytes that came with the request.
+  absl::Status FeedFirst(std::vector<grpc::ByteBuffer>& answer) {
+    return Feed(data_, /*last=*/false, answer);
+  }
+
+ private:
+  StepOperation(const StepResources& resources, StepKind kind, const TensorSpec& input,
+                StepRun run);
+
+  absl::Status FindPlaces(const StepMessage& message);
+  absl::Status CheckSizes(Extent extent) const;
+
+  // Runs the whole tensor, wherever it lies, into `y`.
+  void RunWhole(void* y);
+
+  // The same where it must lie in one piece, aligned.
+  void RunGathered(void* y);
+
+  absl::Status FeedGathered(const ByteRange& bytes, bool last,
+                            std::vector<grpc::ByteBuffer>& answer);
+  void AddMessage(OutputBuffer buffer, std::size_t size, bool has_more,
+                  std::vector<grpc::ByteBuffer>& answer);
+
+  // The answer's fields that are known when it begins, and those of its end, serialised.
+  std::string EarlyFields() const;
+  absl::StatusOr<std::string> Finish();
+
+  const StepResources resources_;
+  const StepKind kind_;
+  const TensorSpec input_;
+  StepRun run_;
+  std::size_t output_size_;
+  PieceCutter cutter_;
+  ByteRange data_;  // That came with the request.
+  std::optional<Place> input_place_;
+  std::optional<Place> output_place_;
+  PlaceMessage output_message_;
+  BufferPool::Buffer gathered_;
+  std::size_t gathered_size_ = 0;
+  bool has_answered_ = false;  // The first message of the answer is out.
+};
+
+// Answers a ForwardRequest or BackwardRequest without a copy of its tensor: from the slices
+// it came in to the buffer that is sent. The request's session is one of the tenant's. INVALID_REQUEST, and Begin's errors.
+absl::StatusOr<grpc::ByteBuffer> AnswerStep(const StepResources& resources, StepKind kind,
+                                            std::string_view tenant,
+                                            const grpc::ByteBuffer& request);
+
+}  // namespace dropoutd
+
+#endif  // DROPOUTD_SERVER_SERVICE_STEP_OPERATION_H_
