@@ -19,7 +19,7 @@ class AnswerStepTest : public testing::Test {
  protected:
   absl::StatusOr<grpc::ByteBuffer> Answer(const v1::ForwardRequest& request, std::size_t first,
                                           std::size_t length) {
-    return AnswerStep(fixture_.Resources(), StepKind::kForward,
+    return AnswerStep(fixture_.Resources(), StepKind::kForward, /*tenant=*/"",
                       InSlices(request.SerializeAsString(), first, length));
   }
 
@@ -96,7 +96,7 @@ TEST_F(AnswerStepTest, BackwardAppliesTheSameMask) {
   request.set_layer_id(kLayer);
   request.set_step(3);
   *request.mutable_output_gradient() = ForwardRequest(3, 10'000, Floats(10'000)).input();
-  const auto answer = AnswerStep(fixture_.Resources(), StepKind::kBackward,
+  const auto answer = AnswerStep(fixture_.Resources(), StepKind::kBackward, /*tenant=*/"",
                                  InSlices(request.SerializeAsString(), 7, 999));
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_EQ(Parsed<v1::BackwardResponse>(*answer).input_gradient().data(),
@@ -126,7 +126,7 @@ TEST_F(AnswerStepTest, ErrorsAreThoseOfTheContract) {
   request = ForwardRequest(1, 4, Floats(4));
   request.mutable_output()->set_region_id("none");
   EXPECT_EQ(reason(request), Reason::kRpcUnsupported);
-  const auto answer = AnswerStep(fixture_.Resources(), StepKind::kForward, InSlices("\xFF", 1, 1));
+  const auto answer = AnswerStep(fixture_.Resources(), StepKind::kForward, /*tenant=*/"", InSlices("\xFF", 1, 1));
   EXPECT_EQ(ReasonOf(answer.status()), Reason::kInvalidRequest);
 }
 

@@ -64,7 +64,8 @@ class ExchangeTest : public testing::Test {
 
   EngineFixture fixture_;
   OpenGate gate_;
-  ExchangeOperations operations_{fixture_.Resources(), gate_};
+  const GatedCall stream_;
+  ExchangeOperations operations_{fixture_.Resources(), gate_, stream_};
 };
 
 // An answer put together, as docs/api.md says that clients do it.
@@ -92,7 +93,7 @@ TEST_F(ExchangeTest, AWholeTensorIsAnsweredInOneMessage) {
   const auto messages = Begin(request, false);
   ASSERT_EQ(messages.size(), 1u);
   EXPECT_FALSE(messages[0].has_more());
-  const auto unary = AnswerStep(fixture_.Resources(), StepKind::kForward,
+  const auto unary = AnswerStep(fixture_.Resources(), StepKind::kForward, /*tenant=*/"",
                                 InSlices(request.SerializeAsString(), 100, 100));
   EXPECT_EQ(messages[0].forward().SerializeAsString(), Flatten(*unary));
   EXPECT_TRUE(operations_.idle());

@@ -47,8 +47,9 @@ class EngineFixture {
 // Admits everybody.
 class OpenGate final : public CallGate {
  public:
-  absl::Status Enter(std::size_t) override { return absl::OkStatus(); }
-  void Leave(std::size_t) override {}
+  absl::Status Enter(GatedCall&) override { return absl::OkStatus(); }
+  void Answer(const GatedCall&, const absl::Status&) override {}
+  void Leave(const GatedCall&) override {}
 };
 
 // `count` floats that differ.

@@ -40,7 +40,7 @@ TEST(ZeroCopyTest, AForwardTakesOneBufferAndCopiesNothing) {
   const grpc::ByteBuffer request = ReceivedRequest(1);
   grpc::ByteBuffer response;
   const MemoryCounts counts = Count([&] {
-    response = *AnswerStep(fixture.Resources(), StepKind::kForward, request);
+    response = *AnswerStep(fixture.Resources(), StepKind::kForward, /*tenant=*/"", request);
   });
   EXPECT_EQ(Parsed<v1::ForwardResponse>(response).output().data().size(), kPayload);
   // The output, and the bits that the step's mask is remembered by.
@@ -53,9 +53,9 @@ TEST(ZeroCopyTest, AForwardTakesOneBufferAndCopiesNothing) {
 TEST(ZeroCopyTest, ALaterForwardTakesItsBufferFromThePool) {
   EngineFixture fixture;
   const grpc::ByteBuffer request = ReceivedRequest(1);
-  { const auto first = AnswerStep(fixture.Resources(), StepKind::kForward, request); }
+  { const auto first = AnswerStep(fixture.Resources(), StepKind::kForward, /*tenant=*/"", request); }
   const MemoryCounts counts = Count([&] {
-    ASSERT_TRUE(AnswerStep(fixture.Resources(), StepKind::kForward, request).ok());
+    ASSERT_TRUE(AnswerStep(fixture.Resources(), StepKind::kForward, /*tenant=*/"", request).ok());
   });
   EXPECT_LE(counts.allocated_bytes, kMaskBytes + kLarge);
   EXPECT_LE(counts.copied_bytes, kPayload / 50);
@@ -63,7 +63,7 @@ TEST(ZeroCopyTest, ALaterForwardTakesItsBufferFromThePool) {
 
 TEST(ZeroCopyTest, ABackwardCopiesNothingEither) {
   EngineFixture fixture;
-  ASSERT_TRUE(AnswerStep(fixture.Resources(), StepKind::kForward, ReceivedRequest(1)).ok());
+  ASSERT_TRUE(AnswerStep(fixture.Resources(), StepKind::kForward, /*tenant=*/"", ReceivedRequest(1)).ok());
   v1::BackwardRequest request;
   request.set_session_id(kSession);
   request.set_layer_id(kLayer);
@@ -71,7 +71,7 @@ TEST(ZeroCopyTest, ABackwardCopiesNothingEither) {
   *request.mutable_output_gradient() = ForwardRequest(1, kCount, Floats(kCount)).input();
   const grpc::ByteBuffer bytes = InSlices(request.SerializeAsString(), 8000, 16'000);
   const MemoryCounts counts = Count([&] {
-    ASSERT_TRUE(AnswerStep(fixture.Resources(), StepKind::kBackward, bytes).ok());
+    ASSERT_TRUE(AnswerStep(fixture.Resources(), StepKind::kBackward, /*tenant=*/"", bytes).ok());
   });
   EXPECT_LE(counts.allocated_bytes, kLarge);
   EXPECT_LE(counts.copied_bytes, kPayload / 50);
