@@ -53,9 +53,9 @@ TEST(Admission, ManyThreadsNeverHoldMoreThanTheMost) {
   Admission admission(kMost);
   std::atomic<std::size_t> inside{0};
   std::atomic<bool> exceeded{false};
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 8; ++i) {
-    threads.emplace_back([&] {
+  std::vector<std::thread> threads(8);
+  for (std::thread& thread : threads) {
+    thread = std::thread([&] {
       for (int call = 0; call < 2000; ++call) {
         if (!admission.Enter(kEach).ok()) continue;
         if (inside.fetch_add(kEach) + kEach > kMost) exceeded = true;
