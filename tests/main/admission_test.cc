@@ -71,9 +71,9 @@ TEST_F(AdmissionTest, ManyThreadsNeverHoldMoreThanTheMost) {
   Admission admission{{.bytes_in_flight = 100}, {}};
   std::atomic<std::int64_t> inside{0};
   std::atomic<bool> exceeded{false};
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 8; ++i) {
-    threads.emplace_back([&] {
+  std::vector<std::thread> threads(8);
+  for (std::thread& thread : threads) {
+    thread = std::thread([&] {
       for (int call = 0; call < 2000; ++call) {
         if (!admission.Enter({"", kEach}, kNow).ok()) continue;
         if (inside.fetch_add(kEach) + kEach > 100) exceeded = true;

@@ -35,7 +35,7 @@ class DrainingTest : public testing::Test {
                     const Request& request) {
     grpc::ClientContext context;
     Response response;
-    const grpc::Status status = (stub_.get()->*method)(&context, request, &response);
+    grpc::Status status = (stub_.get()->*method)(&context, request, &response);
     const auto& trailers = context.GetServerTrailingMetadata();
     const auto reason = trailers.find(kReasonMetadata);
     reason_ =
