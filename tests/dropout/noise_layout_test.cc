@@ -20,7 +20,7 @@ constexpr std::uint64_t kLimit = std::uint64_t{1} << 63;
 
 absl::StatusOr<NoiseLayout> Layout(const Sizes& shape, const Axes& axes = {},
                                    std::int64_t sample_offset = 0) {
-  return MakeNoiseLayout(MakeShape(shape), axes, sample_offset);
+  return LayoutOf(MakeShape(shape), axes, sample_offset);
 }
 
 Reason ReasonFor(const Sizes& shape, const Axes& axes, std::int64_t sample_offset = 0) {

@@ -1,0 +1,37 @@
+"""The client of dropoutd, a server that holds dropout layers.
+
+    from dropout_client import Client
+
+    with Client("127.0.0.1:50051") as client, client.create_session(seed=1) as session:
+        hidden = session.create_layer("hidden", p=0.5)
+        y = hidden.forward(x, step=0).output
+
+AsyncClient is the same for asyncio; dropout_client.torch has modules for PyTorch.
+"""
+
+from ._transport import Tls
+from .aio import AsyncClient, AsyncLayer, AsyncSession
+from .client import Client, Layer, Session
+from .errors import (AlreadyExistsError, DeadlineExceededError, DrainingError, DropoutError,
+                     InternalError, InvalidArgumentError, InvalidLayerError, InvalidRequestError,
+                     InvalidSessionError, InvalidTensorError, LayerExistsError,
+                     LayerNotFoundError, NotFoundError, PermissionDeniedError,
+                     QuotaBytesInFlightError, QuotaLayersError, QuotaMaskCacheError,
+                     QuotaMessageBytesError, QuotaSessionsError, QuotaStepsError,
+                     RegionNotFoundError, ResourceExhaustedError, RpcUnsupportedError,
+                     SequenceRequiredError, SessionExistsError, SessionNotFoundError,
+                     ShapeMismatchError, StepNotFoundError, StepRequiredError,
+                     StoreUnavailableError, UnauthenticatedError, UnavailableError,
+                     UnsupportedError, VariantUnsupportedError)
+from .layers import (Alpha, Concrete, ConnectTarget, CosineSchedule, CurriculumSchedule,
+                     DepthMode, DropBlock, DropConnect, Dropout, FeatureAlpha, Gamma, Gaussian,
+                     Generator, LayerConfig, LinearSchedule, MaskScope, Mode, Normalization,
+                     PiecewiseSchedule, Recurrent, Scaling, Spatial, StochasticDepth, Variational)
+from .results import BackwardResult, ForwardResult, Mask, ServerInfo, SessionInfo
+from .retry import RetryPolicy
+from .shared_memory import SharedMemory
+from .tensor import DataType, Tensor
+
+__version__ = "0.1.0"
+
+__all__ = [name for name in dir() if not name.startswith("_") and name[0].isupper()]

@@ -1,0 +1,77 @@
+"""When a call may be sent again, and after which pause."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import random
+import time
+from typing import Callable, Optional
+
+from .errors import DropoutError, NotFoundError, UnavailableError
+
+
+class Idempotency(enum.Enum):
+    SAFE = enum.auto()  # Sent again: the same answer.
+    DELETION = enum.auto()  # Sent again: NOT_FOUND then means done.
+    UNSAFE = enum.auto()  # Never sent again.
+
+
+@dataclasses.dataclass(frozen=True)
+class RetryPolicy:
+    """Limits of one call. All durations are in seconds."""
+
+    # Time that one call may take, retries and pauses included. None: no limit.
+    timeout: Optional[float] = 60.0
+    # How often a call that is safe to repeat is sent at most; 1 switches retries off.
+    max_attempts: int = 8
+    # Pause before the second attempt; it doubles up to max_backoff. Each pause is shortened by
+    # a random share of up to a half.
+    initial_backoff: float = 0.05
+    max_backoff: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None and not self.timeout > 0:
+            raise ValueError(f"timeout is {self.timeout}, must be above 0 or None")
+        if self.max_attempts < 1:
+            raise ValueError(f"max_attempts is {self.max_attempts}, must be 1 or more")
+        if not (self.initial_backoff >= 0 and self.max_backoff >= 0):
+            raise ValueError("initial_backoff and max_backoff must be 0 or more")
+
+
+class Attempts:
+    """The attempts of one call. Not thread-safe; one object a call."""
+
+    def __init__(self, policy: RetryPolicy, idempotency: Idempotency,
+                 timeout: Optional[float] = None,
+                 clock: Callable[[], float] = time.monotonic,
+                 uniform: Callable[[], float] = random.random) -> None:
+        """timeout: of this call, in place of the policy's."""
+        self._policy, self._idempotency = policy, idempotency
+        self._clock, self._uniform = clock, uniform
+        self._timeout = policy.timeout if timeout is None else timeout
+        self._start = clock()
+        self._failed = 0
+
+    def time_left(self) -> Optional[float]:
+        """Seconds until the call's deadline, 0 or more; None: no limit."""
+        if self._timeout is None:
+            return None
+        return max(0.0, self._timeout - (self._clock() - self._start))
+
+    def after(self, error: DropoutError) -> Optional[float]:
+        """What follows a failed attempt: the pause in seconds before the next one, or None if
+        the failure means that the call has been carried out. Raises the error if it is final."""
+        self._failed += 1
+        if (self._failed > 1 and self._idempotency is Idempotency.DELETION
+                and isinstance(error, NotFoundError)):
+            return None
+        if (not isinstance(error, UnavailableError) or self._idempotency is Idempotency.UNSAFE
+                or self._failed >= self._policy.max_attempts):
+            raise error
+        pause = min(self._policy.initial_backoff * 2.0 ** (self._failed - 1),
+                    self._policy.max_backoff) * (0.5 + 0.5 * self._uniform())
+        left = self.time_left()
+        if left is not None and left <= pause:
+            raise error
+        return pause

@@ -1,0 +1,58 @@
+"""Torch tensors and what the client sends."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+import numpy as np
+import torch
+
+from ..results import Mask
+from ..tensor import DataType, Tensor
+
+
+def to_client(x: torch.Tensor) -> Any:
+    """A tensor's elements as an array, or as a Tensor for bfloat16. No copy is made of what is on
+    the CPU and contiguous. Raises TypeError for types that the service does not have."""
+    x = x.detach().cpu().contiguous()
+    if x.dtype == torch.bfloat16:
+        bits = x.view(torch.int16).numpy()
+        return Tensor(DataType.BFLOAT16, tuple(x.shape), memoryview(bits.reshape(-1)).cast("B"))
+    if not x.is_floating_point():
+        raise TypeError(f"dropout of a {x.dtype} tensor: it must be of a floating-point type")
+    return x.numpy()
+
+
+def through(call: Callable[[Any, Optional[np.ndarray]], Any], x: torch.Tensor) -> torch.Tensor:
+    """What a call makes of x, as a new tensor on x's device. `call` takes what is sent and the
+    array that the answer is written to (None: the call returns it)."""
+    sent = to_client(x)
+    if isinstance(sent, Tensor):
+        answer = torch.frombuffer(bytearray(call(sent, None).data), dtype=torch.bfloat16) \
+            if x.numel() else torch.empty(0, dtype=torch.bfloat16)
+        return answer.reshape(x.shape).to(x.device)
+    result = torch.empty(x.shape, dtype=x.dtype)
+    call(sent, result.numpy())
+    return result.to(x.device)
+
+
+def _compute_type(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def kept(mask: Mask, device: torch.device) -> torch.Tensor:
+    """Which elements are kept, as booleans of the noise's shape."""
+    return torch.from_numpy(mask.kept()).to(device)
+
+
+def apply_mask(x: torch.Tensor, mask: Mask) -> torch.Tensor:
+    """What Forward would make of x in train, computed here, to the last bit. Dropped elements
+    are +0 whatever x is, and so are their gradients."""
+    wide = _compute_type(x.dtype)
+    if mask.multipliers is not None:
+        factors = torch.from_numpy(np.array(mask.multipliers)).to(x.device)
+        return (x.to(wide) * factors.to(wide)).to(x.dtype)
+    scale = torch.as_tensor(mask.scales(), dtype=torch.float64, device=x.device).to(wide)
+    product = (x.to(wide) * scale).to(x.dtype)
+    return torch.where(kept(mask, x.device), product, torch.zeros((), dtype=x.dtype,
+                                                                  device=x.device))
