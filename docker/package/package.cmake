@@ -3,6 +3,9 @@ set(package ${CMAKE_CURRENT_LIST_DIR})
 install(FILES ${package}/dropoutd.service DESTINATION /usr/lib/systemd/system COMPONENT server)
 install(FILES ${package}/dropoutd.toml DESTINATION /etc/dropoutd COMPONENT server)
 
+# Packaging takes what was built, and does not build the tests.
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
+
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME dropoutd)
 set(CPACK_PACKAGE_VENDOR dropoutd)

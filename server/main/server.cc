@@ -38,6 +38,19 @@ std::size_t ReceiveQuota(std::int64_t max_bytes_in_flight) {
   return static_cast<std::size_t>(std::max(kLeast, 2 * std::min(kMost, max_bytes_in_flight)));
 }
 
+// What the limits on memory add up to, with what docs/operations.md says that things cost.
+std::int64_t MemoryBound(const Flags& flags) {
+  constexpr std::int64_t kProgram = 64 << 20;
+  constexpr std::int64_t kStep = 250;
+  constexpr std::int64_t kSession = 1 << 10;
+  const Limits& limits = flags.limits;
+  // Requests, which gRPC's quota bounds, and their answers.
+  return kProgram + 3 * flags.admission.bytes_in_flight +
+         static_cast<std::int64_t>(limits.mask_cache_bytes) +
+         kStep * static_cast<std::int64_t>(limits.max_steps) +
+         kSession * static_cast<std::int64_t>(limits.max_sessions);
+}
+
 // The address with the port that was picked.
 std::string BoundAddress(const std::string& address, int port) {
   if (absl::StartsWith(address, "unix:")) return address;
@@ -145,7 +158,7 @@ Server::~Server() {
 bool Server::IsReady() const { return !admission_.draining(); }
 
 MetricFamilies Server::Metrics() const {
-  return {
+  MetricFamilies families = {
       MakeGauge("dropoutd_build_info", "1, with what was built as labels",
                 {{{{"version", kVersion}, {"simd_target", kernels::SimdTarget()}}, 1}}),
       MakeGauge("dropoutd_ready", "1 while new calls are taken", {{{}, IsReady() ? 1.0 : 0.0}}),
@@ -153,7 +166,17 @@ MetricFamilies Server::Metrics() const {
                 {{{}, static_cast<double>(admission_.bytes_in_flight())}}),
       MakeGauge("dropoutd_streams", "Open streams",
                 {{{}, static_cast<double>(admission_.streams())}}),
+      MakeGauge("dropoutd_memory_bound_bytes", "What the limits on memory add up to",
+                {{{}, static_cast<double>(MemoryBound(flags_))}}),
+      MakeGauge("dropoutd_reload_failed", "1 while a changed file cannot be used",
+                {{{}, security_->reload_failed() ? 1.0 : 0.0}}),
   };
+  if (const auto expiry = security_->certificate_expiry(); expiry.has_value()) {
+    families.push_back(MakeGauge("dropoutd_certificate_expiry_time_seconds",
+                                 "End of the certificate, in seconds since 1970",
+                                 {{{}, static_cast<double>(*expiry)}}));
+  }
+  return families;
 }
 
 StatusReport Server::Status() {

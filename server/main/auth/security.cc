@@ -41,6 +41,7 @@ absl::Status Security::LoadTls() {
                             return absl::InvalidArgumentError("tls_client_ca: is empty");
                           }
                           DROPOUTD_RETURN_IF_ERROR(Check(identity));
+                          certificate_expiry_ = ExpiryOf(identity);
                           identity_.Set(std::move(identity));
                           return absl::OkStatus();
                         }});
@@ -56,6 +57,11 @@ absl::Status Security::LoadTokens() {
                           authenticator_.SetTokens(*std::move(tokens));
                           return absl::OkStatus();
                         }});
+}
+
+std::optional<std::int64_t> Security::certificate_expiry() const {
+  if (flags_.tls_cert.empty()) return std::nullopt;
+  return certificate_expiry_;
 }
 
 std::shared_ptr<grpc::ServerCredentials> Security::CredentialsFor(

@@ -4,7 +4,10 @@
 
 #include <grpcpp/security/server_credentials.h>
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -26,6 +29,12 @@ class Security {
   // For the listener at `address`: TLS, or none on Unix sockets and without a certificate.
   std::shared_ptr<grpc::ServerCredentials> CredentialsFor(const std::string& address) const;
 
+  // The end of the certificate, in seconds since 1970; nothing without TLS.
+  std::optional<std::int64_t> certificate_expiry() const;
+
+  // Whether a file cannot be used as it is now, so that what it held before is in force.
+  bool reload_failed() const { return reloader_.failed(); }
+
   // Reads all files now.
   void Reload() { reloader_.ReloadAll(); }
 
@@ -38,6 +47,7 @@ class Security {
   const SecurityFlags flags_;
   Authenticator authenticator_;
   TlsIdentityHolder identity_;
+  std::atomic<std::int64_t> certificate_expiry_{0};
   Reloader reloader_;
 };
 

@@ -1,11 +1,13 @@
 #include "server/main/auth/tls_identity.h"
 
+#include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include <ctime>
 #include <memory>
 
 namespace dropoutd {
@@ -59,6 +61,16 @@ absl::Status CheckParts(const TlsIdentity& identity) {
 }
 
 }  // namespace
+
+std::int64_t ExpiryOf(const TlsIdentity& identity) {
+  const Certificate certificate = FirstCertificate(identity.certificate_chain);
+  std::tm time = {};
+  if (certificate == nullptr ||
+      ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &time) != 1) {
+    return 0;
+  }
+  return timegm(&time);
+}
 
 absl::Status Check(const TlsIdentity& identity) {
   absl::Status status = CheckParts(identity);

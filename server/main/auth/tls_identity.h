@@ -2,6 +2,7 @@
 #ifndef DROPOUTD_SERVER_MAIN_AUTH_TLS_IDENTITY_H_
 #define DROPOUTD_SERVER_MAIN_AUTH_TLS_IDENTITY_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -20,6 +21,9 @@ struct TlsIdentity {
 // Whether the parts parse, and the key is the certificate's. INVALID_ARGUMENT says which part is
 // wrong: while files are being replaced, a new certificate may stand beside an old key.
 absl::Status Check(const TlsIdentity& identity);
+
+// The end of the first certificate, which Check has found right, in seconds since 1970.
+std::int64_t ExpiryOf(const TlsIdentity& identity);
 
 }  // namespace dropoutd
 

@@ -1,5 +1,6 @@
 #include "server/main/reload/reloader.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -63,6 +64,8 @@ void Reloader::Reload(Watch& watch) {
         .With("error", watch.last_error)
         .With("effect", "what was loaded before stays in force");
   }
+  failed_ = std::any_of(watches_.begin(), watches_.end(),
+                        [](const Watch& each) { return !each.last_error.empty(); });
 }
 
 }  // namespace dropoutd

@@ -2,6 +2,7 @@
 #ifndef DROPOUTD_SERVER_MAIN_RELOAD_RELOADER_H_
 #define DROPOUTD_SERVER_MAIN_RELOAD_RELOADER_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -28,19 +29,23 @@ class Reloader {
   // Loads all files now, changed or not.
   void ReloadAll();
 
+  // Whether some files cannot be used as they are now.
+  bool failed() const { return failed_; }
+
  private:
   struct Watch {
     WatchedFiles files;
-    std::string last_error;  // Logged already.
+    std::string last_error;  // Logged already; empty once a load has succeeded.
   };
 
   void Run();
-  static void Reload(Watch& watch);
+  void Reload(Watch& watch);
 
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false;
   std::vector<Watch> watches_;
+  std::atomic<bool> failed_{false};
   std::thread thread_;
 };
 
