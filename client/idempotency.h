@@ -1,4 +1,4 @@
-// Which calls may be repeated after UNAVAILABLE. One table, in idempotency.cc, holds
+// Which calls may be repeated when the server went away. One table, in idempotency.cc, holds
 // it for every RPC of the client.
 #ifndef DROPOUTD_CLIENT_IDEMPOTENCY_H_
 #define DROPOUTD_CLIENT_IDEMPOTENCY_H_

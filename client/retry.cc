@@ -59,6 +59,12 @@ class Backoff {
   RetryEnvironment& environment_;
 };
 
+// CANCELLED too, which this client never asks for: gRPC's servers answer it to a call that
+// they have read but not yet begun when they shut down.
+bool ServerWentAway(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsCancelled(status);
+}
+
 }  // namespace
 
 RetryEnvironment& SystemRetryEnvironment() {
@@ -76,7 +82,7 @@ absl::Status RunWithRetries(const ClientOptions& options, Idempotency idempotenc
     if (sent > 1 && idempotency == Idempotency::kDeletion && absl::IsNotFound(status)) {
       return absl::OkStatus();
     }
-    if (!absl::IsUnavailable(status) || sent == max_attempts) return status;
+    if (!ServerWentAway(status) || sent == max_attempts) return status;
     const nanoseconds pause = backoff.Next();
     if (const auto left = budget.Left(); left.has_value() && *left <= pause) return status;
     environment.Sleep(pause);

@@ -1,4 +1,4 @@
-// The loop that repeats a call after UNAVAILABLE.
+// The loop that repeats a call when the server went away.
 #ifndef DROPOUTD_CLIENT_RETRY_H_
 #define DROPOUTD_CLIENT_RETRY_H_
 
@@ -29,9 +29,10 @@ RetryEnvironment& SystemRetryEnvironment();
 // limit.
 using Attempt = absl::FunctionRef<absl::Status(std::optional<std::chrono::nanoseconds> time_left)>;
 
-// Runs `attempt` until its status is not UNAVAILABLE, options.max_attempts are used up,
-// or the next pause would outlast options.timeout; returns the last status. Pause i is
-// initial_backoff * 2^i, at most max_backoff, times a random factor in [1/2, 1).
+// Runs `attempt` until its status is neither UNAVAILABLE nor CANCELLED (which may be the
+// answer of a server that shuts down), options.max_attempts are used up, or the next pause
+// would outlast options.timeout; returns the last status. Pause i is initial_backoff * 2^i,
+// at most max_backoff, times a random factor in [1/2, 1).
 absl::Status RunWithRetries(const ClientOptions& options, Idempotency idempotency,
                             RetryEnvironment& environment, Attempt attempt);
 

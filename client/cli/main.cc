@@ -1,4 +1,5 @@
 // dropoutctl: the command-line client of the dropout service.
+#include <algorithm>
 #include <clocale>
 #include <iostream>
 #include <new>
@@ -22,14 +23,38 @@ int ReportUsage(const std::string& message) {
   return kExitUsage;
 }
 
+// Whether the words end at a group of commands, as "session".
+bool LacksCommand(const CLI::App& app) {
+  const CLI::App* last = &app;
+  while (!last->get_subcommands().empty()) last = last->get_subcommands().front();
+  return !last->get_subcommands([](const CLI::App*) { return true; }).empty();
+}
+
 int ReportParse(const CLI::App& app, const CLI::ParseError& error) {
   // --help and --version arrive as errors with status 0.
   if (error.get_exit_code() == 0) return app.exit(error);
   // CLI11 would say only that there is no command.
   const std::vector<std::string> unknown = app.remaining(true);
-  const bool no_command = app.get_subcommands().empty() && !unknown.empty();
-  return ReportUsage((no_command ? "unknown command or option " + unknown[0] : error.what()) +
+  const bool unknown_command = !unknown.empty() && LacksCommand(app);
+  return ReportUsage((unknown_command ? "unknown command or option " + unknown[0] : error.what()) +
                      std::string("\nRun with --help for more information."));
+}
+
+// The arguments as CLI11 takes them: without the program's name, the last one first. CLI11
+// would take the next argument for the value of "--name=", so that becomes two arguments.
+std::vector<std::string> Arguments(int argc, char** argv) {
+  std::vector<std::string> arguments;
+  for (const char* const* word = argv + 1; word < argv + argc; ++word) {
+    const std::string argument = *word;
+    if (argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
+      arguments.push_back(argument.substr(0, argument.size() - 1));
+      arguments.emplace_back();
+    } else {
+      arguments.push_back(argument);
+    }
+  }
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
 }
 
 int ReportCall(const Context& context, const CallError& error) {
@@ -66,7 +91,7 @@ int main(int argc, char** argv) {
   Context context;
   dropout::cli::AddAll(app, context);
   try {
-    app.parse(argc, argv);
+    app.parse(Arguments(argc, argv));
   } catch (const CLI::ParseError& error) {
     return ReportParse(app, error);
   }

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <optional>
 #include <utility>
 
@@ -217,8 +219,9 @@ absl::StatusOr<Tensor> ReadNpyFile(const std::string& path, NpyOptions options) 
   if (!file.ok()) return file.status();
   auto tensor = ReadNpy(file->get(), options);
   if (tensor.ok()) return tensor;
-  return Invalid(
-      absl::StrCat(path == "-" ? "standard input" : path, ": ", tensor.status().message()));
+  const bool unreadable = std::ferror(file->get()) != 0;  // A folder, for example.
+  return Invalid(absl::StrCat(path == "-" ? "standard input" : path, ": ",
+                              unreadable ? std::strerror(errno) : tensor.status().message()));
 }
 
 absl::Status WriteNpy(const Tensor& tensor, std::FILE* file) {

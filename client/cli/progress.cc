@@ -32,11 +32,11 @@ ProgressLine::~ProgressLine() {
 void ProgressLine::Run() {
   const auto start = std::chrono::steady_clock::now();
   std::unique_lock<std::mutex> lock(mutex_);
-  for (std::size_t frame = 0; !stop_; ++frame) {
-    std::cerr << kWipe << kFrames[frame % sizeof(kFrames)] << ' '
+  std::size_t frame = 0;
+  do {
+    std::cerr << kWipe << kFrames[frame++ % sizeof(kFrames)] << ' '
               << describe_(std::chrono::steady_clock::now() - start) << std::flush;
-    stop_changed_.wait_for(lock, kInterval, [this] { return stop_; });
-  }
+  } while (!stop_changed_.wait_for(lock, kInterval, [this] { return stop_; }));
   std::cerr << kWipe << std::flush;
 }
 

@@ -15,9 +15,9 @@ namespace dropout::cli {
 // From this size on, in bytes, a transfer shows its progress.
 inline constexpr std::size_t kProgressBytes = std::size_t{16} << 20;
 
-// A line that is written anew ten times a second from the constructor to the destructor,
-// which wipes it away. `describe` gives its text; it is called from a thread of its own
-// until the destructor returns.
+// A line that is written at least once, and anew ten times a second from the constructor to
+// the destructor, which wipes it away. `describe` gives its text; it is called from a thread of its
+// own until the destructor returns.
 class ProgressLine {
  public:
   explicit ProgressLine(std::function<std::string(std::chrono::duration<double> elapsed)> describe);

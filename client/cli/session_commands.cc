@@ -1,5 +1,7 @@
 // session create|get|list|delete
+#include <atomic>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <optional>
 
@@ -11,6 +13,7 @@
 #include "client/cli/layer_options.h"
 #include "client/cli/layer_table.h"
 #include "client/cli/option_types.h"
+#include "client/cli/progress.h"
 #include "client/cli/table.h"
 
 namespace dropout::cli {
@@ -82,16 +85,27 @@ void PrintPage(const Context& context, const SessionPage& page) {
   }
 }
 
-void List(Context& context, const ListOptions& options) {
-  SessionPage page =
-      CallResult(context.client().ListSessions(options.page_size, options.page_token));
-  while (options.all && !page.next_page_token.empty()) {
-    SessionPage next =
-        CallResult(context.client().ListSessions(options.page_size, page.next_page_token));
-    std::move(next.sessions.begin(), next.sessions.end(), std::back_inserter(page.sessions));
-    page.next_page_token = std::move(next.next_page_token);
+// The page that `token` begins and all after it, as one.
+SessionPage ListAll(Client& client, int page_size, const std::string& token) {
+  SessionPage all = CallResult(client.ListSessions(page_size, token));
+  if (all.next_page_token.empty()) return all;
+  std::atomic<std::size_t> count{all.sessions.size()};
+  const ProgressLine progress([&count](std::chrono::duration<double>) {
+    return absl::StrCat("listed ", count.load(), " sessions");
+  });
+  while (!all.next_page_token.empty()) {
+    SessionPage next = CallResult(client.ListSessions(page_size, all.next_page_token));
+    std::move(next.sessions.begin(), next.sessions.end(), std::back_inserter(all.sessions));
+    all.next_page_token = std::move(next.next_page_token);
+    count = all.sessions.size();
   }
-  PrintPage(context, page);
+  return all;
+}
+
+void List(Context& context, const ListOptions& options) {
+  PrintPage(context, options.all ? ListAll(context.client(), options.page_size, options.page_token)
+                                 : CallResult(context.client().ListSessions(options.page_size,
+                                                                            options.page_token)));
 }
 
 void AddCreate(CLI::App* group, Context& context) {

@@ -13,8 +13,9 @@
 // Errors: every call returns the status that the server sent, and ErrorReason() its
 // reason (docs/api.md lists them). A request past protobuf's limit of 2 GiB - 1 bytes
 // is RESOURCE_EXHAUSTED and is not sent. Every call but Backward with `release` is safe
-// to repeat, and is repeated after UNAVAILABLE with growing pauses until its attempts
-// or its time are used up. A Delete that is repeated and finds nothing has succeeded.
+// to repeat, and is repeated after UNAVAILABLE, and after the CANCELLED of a server that
+// shuts down, with growing pauses until its attempts or its time are used up. A Delete that
+// is repeated and finds nothing has succeeded.
 //
 // Thread safety: a Client may be used from any number of threads at once. It can be
 // moved and not copied; no call may run while it is moved or destroyed.

@@ -2,13 +2,12 @@
 #ifndef DROPOUTD_SERVER_DROPOUT_BIT_EXPANDER_H_
 #define DROPOUTD_SERVER_DROPOUT_BIT_EXPANDER_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 
 #include "server/dropout/noise_layout.h"
+#include "server/dropout/noise_runs.h"
 #include "server/dropout/packed_bits.h"
-#include "server/dropout/shape.h"
 
 namespace dropoutd {
 
@@ -16,27 +15,17 @@ namespace dropoutd {
 // a time; refers to `noise`, which must outlive it.
 class BitExpander {
  public:
-  BitExpander(const NoiseLayout& layout, const PackedBits& noise);
+  // Starts at element `begin`, which is below the tensor's count.
+  BitExpander(const NoiseLayout& layout, const PackedBits& noise, std::size_t begin = 0)
+      : noise_(noise), runs_(layout, begin) {}
 
-  // Writes the bits of the next `count` elements to (count + 7) / 8 bytes at `bits`. Not
-  // past the tensor's last element; `count` is a multiple of 8 but for the last call.
+  // Writes the bits of the next `count` elements to (count + 7) / 8 bytes at `bits`; unused bits
+  // of the last byte are 0. Not past the tensor's last element.
   void Next(std::size_t count, std::uint8_t* bits);
 
  private:
-  // Neighbouring axes of which all, or none, share their draws, merged into one.
-  struct Axis {
-    std::int64_t size = 1;
-    std::int64_t stride = 0;  // In noise elements; 0 where draws are shared.
-    std::int64_t at = 0;
-  };
-
-  void AddAxis(std::int64_t size, bool shared);
-  void AdvanceOuter();
-
   const PackedBits& noise_;
-  std::array<Axis, Shape::kMaxRank> axes_{};  // axes_[0] is the innermost.
-  int axis_count_ = 0;
-  std::int64_t row_start_ = 0;  // Noise index of the innermost axis's first element.
+  NoiseRuns runs_;
 };
 
 }  // namespace dropoutd

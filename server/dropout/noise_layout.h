@@ -1,13 +1,13 @@
-// Structure of the noise: which elements of a tensor share one draw, and the index that
-// each draw has (docs/mask-format.md, section 2).
+// Layout of the noise: its shape, and the index that each draw has (docs/mask-format.md,
+// section 2).
 #ifndef DROPOUTD_SERVER_DROPOUT_NOISE_LAYOUT_H_
 #define DROPOUTD_SERVER_DROPOUT_NOISE_LAYOUT_H_
 
 #include <cstdint>
-#include <span>
 
 #include "absl/status/statusor.h"
 #include "server/dropout/shape.h"
+#include "server/dropout/shared_axes.h"
 
 namespace dropoutd {
 
@@ -20,12 +20,15 @@ struct NoiseLayout {
   bool IsElementwise() const { return noise == tensor; }
 };
 
-// The layout with one draw for all elements along `shared_axes` (negative: from the last
-// axis). INVALID_LAYER for an axis that the tensor does not have; INVALID_TENSOR for a
-// sample_offset below 0, or so large that an index would pass 2^63.
-absl::StatusOr<NoiseLayout> MakeNoiseLayout(const Shape& tensor,
-                                            std::span<const std::int32_t> shared_axes,
+// The layout of axis-wise noise. INVALID_TENSOR for a sample_offset below 0, or so large that
+// an index would pass 2^63 - 1.
+absl::StatusOr<NoiseLayout> MakeNoiseLayout(const Shape& tensor, const SharedAxes& shared,
                                             std::int64_t sample_offset);
+
+// Index of the first draw of a tensor whose first sample is number `sample_offset`, where a
+// sample has `sample_size` draws. Errors as above.
+absl::StatusOr<std::uint64_t> FirstIndex(std::int64_t sample_offset, std::int64_t samples,
+                                         std::int64_t sample_size);
 
 }  // namespace dropoutd
 

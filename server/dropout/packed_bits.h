@@ -3,6 +3,7 @@
 #define DROPOUTD_SERVER_DROPOUT_PACKED_BITS_H_
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -40,6 +41,16 @@ class PackedBits {
     std::uint64_t word;
     std::memcpy(&word, bytes_.get() + at / 8, sizeof(word));
     return word >> (at % 8) & ((std::uint64_t{1} << n) - 1);
+  }
+
+  // How many of the bits at .. at + n - 1 are 1; at + n <= count().
+  std::size_t CountKept(std::size_t at, std::size_t n) const {
+    constexpr std::size_t kStride = 56;
+    std::size_t kept = 0;
+    for (; n > kStride; at += kStride, n -= kStride) {
+      kept += static_cast<std::size_t>(std::popcount(Read(at, kStride)));
+    }
+    return kept + static_cast<std::size_t>(std::popcount(Read(at, n)));
   }
 
  private:

@@ -5,9 +5,8 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "server/kernels/bernoulli_bits.cc"
-#include <hwy/foreach_target.h>  // IWYU pragma: keep
-
 #include <hwy/cache_control.h>
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
 #include "server/kernels/philox-inl.h"
@@ -15,12 +14,10 @@
 HWY_BEFORE_NAMESPACE();
 namespace dropoutd::kernels::HWY_NAMESPACE {
 
-constexpr std::size_t kBlock = 16;          // Elements of one Philox block.
-constexpr std::size_t kGroups = 2;          // Vectors of blocks computed together.
-constexpr std::size_t kTile = 4096;         // Elements between two looks at ties.
+constexpr std::size_t kBlock = 16;   // Elements of one Philox block.
+constexpr std::size_t kGroups = 2;   // Vectors of blocks computed together.
+constexpr std::size_t kTile = 4096;  // Elements between two looks at ties.
 constexpr std::size_t kCacheLine = 64;
-constexpr std::uint32_t kDomainBytes = 0;
-constexpr std::uint32_t kDomainTies = 1;
 
 using D8 = hn::Repartition<std::uint8_t, D64>;
 
@@ -32,16 +29,6 @@ struct TileBits {
   HWY_ALIGN std::uint8_t kept[(kTile + kMaxUnit) / 8 + 8];
   HWY_ALIGN std::uint8_t tied[(kTile + kMaxUnit) / 8 + 8];
 };
-
-// Block numbers of the lanes, relative to the vector's first, such that interleaving
-// words 01 and 23 puts the blocks in order (interleaving works in 128-bit halves).
-HWY_INLINE V64 LaneBlocks() {
-  const D64 d;
-  const V64 iota = hn::Iota(d, 0);
-  const V64 odd = hn::And(iota, hn::Set(d, 1));
-  const V64 half = hn::Mul(odd, hn::Set(d, hn::Lanes(d) / 2));
-  return hn::Add(hn::ShiftRight<1>(iota), half);
-}
 
 // Compares a vector of random bytes with the threshold's top byte. Ties count as kept
 // until they are looked at.
@@ -122,7 +109,8 @@ HWY_INLINE void ResolveTies(const RoundKeys& keys, const BernoulliStream& stream
     const std::size_t left = count - word_at * 64;
     if (left < 64) word &= (std::uint64_t{1} << left) - 1;
     for (; word != 0; word &= word - 1) {
-      ties[n++] = static_cast<std::uint32_t>(word_at * 64 + hwy::Num0BitsBelowLS1Bit_Nonzero64(word));
+      ties[n++] =
+          static_cast<std::uint32_t>(word_at * 64 + hwy::Num0BitsBelowLS1Bit_Nonzero64(word));
     }
     if (n >= kBatch) {
       DropTies(keys, stream, first, ties, n, tile.kept);

@@ -7,12 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "server/kernels/noise_stream.h"
+
 namespace dropoutd::kernels {
 
-struct BernoulliStream {
-  std::uint32_t key[2] = {0, 0};
-  std::uint32_t counter2 = 0;    // Third word of every counter.
-  std::uint64_t threshold = 0;   // P(0 bit) = threshold / 2^64.
+struct BernoulliStream : NoiseStream {
+  std::uint64_t threshold = 0;  // P(0 bit) = threshold / 2^64.
 };
 
 // Memory that will be read next: the kernel asks for it while it computes.

@@ -49,8 +49,8 @@ struct Float16Format {
     const VF finite = hn::Mul(hn::BitCast(df, magnitude), hn::Set(df, 0x1p112f));
     const VU special = hn::Or(magnitude, hn::Set(du, 0x7F800000));
     const auto is_special = hn::Gt(magnitude, hn::Set(du, (0x7C00u << 13) - 1));
-    return hn::BitCast(df, hn::Or(sign, hn::IfThenElse(is_special, special,
-                                                       hn::BitCast(du, finite))));
+    return hn::BitCast(df,
+                       hn::Or(sign, hn::IfThenElse(is_special, special, hn::BitCast(du, finite))));
   }
 
   static HWY_INLINE VU Narrow(VF f) {
@@ -65,11 +65,10 @@ struct Float16Format {
     const VU normal = hn::ShiftRight<13>(hn::Add(a, hn::Add(rebias, odd)));
     // Below 2^-14: adding 0.5 leaves the subnormal's bits, rounded, at the bottom.
     const VF half = hn::Set(df, 0.5f);
-    const VU subnormal = hn::Sub(hn::BitCast(du, hn::Add(hn::BitCast(df, a), half)),
-                                 hn::BitCast(du, half));
+    const VU subnormal =
+        hn::Sub(hn::BitCast(du, hn::Add(hn::BitCast(df, a), half)), hn::BitCast(du, half));
     const VU infinity = hn::Set(du, 0x7C00);
-    const VU nan = hn::Or(hn::Set(du, 0x7E00),
-                          hn::And(hn::ShiftRight<13>(a), hn::Set(du, 0x3FF)));
+    const VU nan = hn::Or(hn::Set(du, 0x7E00), hn::And(hn::ShiftRight<13>(a), hn::Set(du, 0x3FF)));
     VU r = hn::IfThenElse(hn::Gt(hn::Set(du, 0x38800000), a), subnormal, normal);
     r = hn::IfThenElse(hn::Gt(a, hn::Set(du, 0x477FFFFF)), infinity, r);
     r = hn::IfThenElse(hn::Gt(a, hn::Set(du, 0x7F800000)), nan, r);

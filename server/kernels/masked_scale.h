@@ -12,25 +12,21 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "server/kernels/stores.h"
+
 namespace dropoutd::kernels {
 
-// Where stores go. Streaming passes the caches by, which pays for outputs that are
-// larger than them; FlushStores must follow before another thread reads y.
-enum class Stores { kCached, kStreaming };
-
-void MaskedScaleF32(const void* x, const std::uint8_t* bits, std::size_t n, float scale, void* y,
+// `scale` is rounded once to the compute type.
+void MaskedScaleF32(const void* x, const std::uint8_t* bits, std::size_t n, double scale, void* y,
                     Stores stores);
 void MaskedScaleF64(const void* x, const std::uint8_t* bits, std::size_t n, double scale, void* y,
                     Stores stores);
 // IEEE binary16.
-void MaskedScaleF16(const void* x, const std::uint8_t* bits, std::size_t n, float scale, void* y,
+void MaskedScaleF16(const void* x, const std::uint8_t* bits, std::size_t n, double scale, void* y,
                     Stores stores);
 // The upper half of a binary32.
-void MaskedScaleBF16(const void* x, const std::uint8_t* bits, std::size_t n, float scale, void* y,
+void MaskedScaleBF16(const void* x, const std::uint8_t* bits, std::size_t n, double scale, void* y,
                      Stores stores);
-
-// Makes streaming stores of this thread visible to others.
-void FlushStores();
 
 }  // namespace dropoutd::kernels
 

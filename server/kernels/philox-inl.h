@@ -45,6 +45,16 @@ inline RoundKeys MakeRoundKeys(const std::uint32_t key[2]) {
   return keys;
 }
 
+// Block numbers of the lanes, relative to the vector's first, such that interleaving
+// words 01 and 23 puts the blocks in order (interleaving works in 128-bit halves).
+HWY_INLINE V64 LaneBlocks() {
+  const D64 d;
+  const V64 iota = hn::Iota(d, 0);
+  const V64 odd = hn::And(iota, hn::Set(d, 1));
+  const V64 half = hn::Mul(odd, hn::Set(d, hn::Lanes(d) / 2));
+  return hn::Add(hn::ShiftRight<1>(iota), half);
+}
+
 // Runs `kGroups` vectors of counters (index, counter2, domain), interleaved so that their
 // multiplications overlap. Answers of one block a lane: words 0 and 1 (lower and upper
 // half) in w01, and 2 and 3 in w23; no struct of both, because its implicit constructor
@@ -77,8 +87,8 @@ HWY_INLINE void Philox(const RoundKeys& keys, const V64 (&index)[kGroups], std::
   }
   for (std::size_t g = 0; g < kGroups; ++g) {
     const auto join = [&](V64 low, V64 high) HWY_ATTR {
-      return hn::BitCast(d, hn::OddEven(hn::BitCast(d32, hn::ShiftLeft<32>(high)),
-                                        hn::BitCast(d32, low)));
+      return hn::BitCast(
+          d, hn::OddEven(hn::BitCast(d32, hn::ShiftLeft<32>(high)), hn::BitCast(d32, low)));
     };
     w01[g] = join(x0[g], x1[g]);
     w23[g] = join(x2[g], x3[g]);

@@ -141,6 +141,10 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
   AddCount(app, "max_steps", flags.limits.max_steps, 1, "Most step records in all");
   AddBytes(app, "mask_cache_bytes", flags.limits.mask_cache_bytes, 0,
            "Memory for masks of recent steps, in bytes or with a suffix as 256MiB");
+  AddBytes(app, "input_cache_bytes", flags.limits.input_cache_bytes, 0,
+           "Memory for inputs of recent steps whose gradient needs them (concrete, drop_connect)");
+  AddBytes(app, "max_parameter_bytes", flags.limits.max_parameter_bytes, 0,
+           "Memory for the parameters of all layers (concrete, drop_connect)");
   AddBytes(app, "max_message_bytes", flags.max_message_bytes, 1024,
            "Largest tensor in one message; the message around it may add 64 KiB");
   AddBytes(app, "max_bytes_in_flight", flags.max_bytes_in_flight, 1024,

@@ -23,6 +23,15 @@ int ReceiveLimit(std::int64_t max_message_bytes) {
   return static_cast<int>(std::min(kMost, std::min(kMost, max_message_bytes) + kMessageHeadroom));
 }
 
+// Most bytes that gRPC holds of requests, those that are still arriving included: as much
+// again as the admission lets in, so that it is the admission that refuses, with a reason.
+// At its end gRPC closes idle connections, and then ends calls.
+std::size_t ReceiveQuota(std::int64_t max_bytes_in_flight) {
+  constexpr std::int64_t kLeast = std::int64_t{16} << 20;
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 2;
+  return static_cast<std::size_t>(std::max(kLeast, 2 * std::min(kMost, max_bytes_in_flight)));
+}
+
 // The address with the port that was picked.
 std::string BoundAddress(const std::string& address, int port) {
   if (absl::StartsWith(address, "unix:")) return address;
@@ -49,6 +58,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags) {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(ReceiveLimit(flags.max_message_bytes));
   builder.SetMaxSendMessageSize(-1);
+  builder.SetResourceQuota(
+      grpc::ResourceQuota("dropoutd").Resize(ReceiveQuota(flags.max_bytes_in_flight)));
   builder.RegisterService(&server->service_);
   std::vector<int> ports(flags.listen.size(), 0);
   for (std::size_t i = 0; i < ports.size(); ++i) {

@@ -27,17 +27,19 @@ std::uint64_t Fnv1a64(std::string_view bytes) {
 
 }  // namespace
 
-std::uint64_t BernoulliThreshold(double p) {
-  return static_cast<std::uint64_t>(std::ldexp(p, 64));
-}
+std::uint64_t BernoulliThreshold(double p) { return static_cast<std::uint64_t>(std::ldexp(p, 64)); }
 
-kernels::BernoulliStream MakeBernoulliStream(const MaskKey& key, double p) {
+kernels::NoiseStream MakeNoiseStream(const MaskKey& key) {
   const std::uint64_t layer = Fnv1a64(key.layer_id);
   const std::uint32_t kind = key.kind == KeyKind::kStep ? kTagStep : kTagSequence;
   const PhiloxBlock a =
       Philox4x32({Low(key.seed), High(key.seed), Low(layer), High(layer)}, {kTagDrop, kind});
   const PhiloxBlock k = Philox4x32({Low(key.value), High(key.value), a[2], a[3]}, {a[0], a[1]});
-  return {{k[0], k[1]}, k[2], BernoulliThreshold(p)};
+  return {{k[0], k[1]}, k[2]};
+}
+
+kernels::BernoulliStream MakeBernoulliStream(const MaskKey& key, double p) {
+  return {MakeNoiseStream(key), BernoulliThreshold(p)};
 }
 
 }  // namespace dropoutd

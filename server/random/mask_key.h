@@ -1,4 +1,4 @@
-// From (seed, layer_id, step or sequence_id, p) to the stream of a mask's bits, as
+// From (seed, layer_id, step or sequence_id) to the stream of a layer's random numbers, as
 // docs/mask-format.md, sections 1 and 3, define it.
 #ifndef DROPOUTD_SERVER_RANDOM_MASK_KEY_H_
 #define DROPOUTD_SERVER_RANDOM_MASK_KEY_H_
@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "server/kernels/bernoulli_bits.h"
+#include "server/kernels/noise_stream.h"
 
 namespace dropoutd {
 
@@ -23,7 +24,10 @@ struct MaskKey {
 // floor(p * 2^64) for p in [0, 1).
 std::uint64_t BernoulliThreshold(double p);
 
-// The stream of bits with P(0) = p. A pure function; thread-safe.
+// The key's stream, for any kind of draw. A pure function; thread-safe.
+kernels::NoiseStream MakeNoiseStream(const MaskKey& key);
+
+// The same, of bits with P(0) = p. A pure function; thread-safe.
 kernels::BernoulliStream MakeBernoulliStream(const MaskKey& key, double p);
 
 }  // namespace dropoutd

@@ -19,59 +19,6 @@ namespace {
 namespace v1 = dropout::v1;
 using google::protobuf::util::TimeUtil;
 
-absl::Status InvalidLayer(std::string_view message) {
-  return MakeError(Reason::kInvalidLayer, message);
-}
-
-absl::StatusOr<Generator> ConvertGenerator(v1::Generator generator) {
-  switch (generator) {
-    case v1::GENERATOR_UNSPECIFIED:
-    case v1::GENERATOR_PHILOX:
-      return Generator::kPhilox;
-    case v1::GENERATOR_NUMPY_LEGACY:
-      return Generator::kNumpyLegacy;
-    default:
-      return InvalidLayer(absl::StrCat("generator: ", static_cast<int>(generator),
-                                       ", must be one of the enum's values"));
-  }
-}
-
-absl::StatusOr<Scaling> ConvertScaling(v1::Scaling scaling) {
-  switch (scaling) {
-    case v1::SCALING_UNSPECIFIED:
-    case v1::SCALING_INVERTED:
-      return Scaling::kInverted;
-    case v1::SCALING_NONE:
-      return Scaling::kNone;
-    case v1::SCALING_EVAL:
-      return Scaling::kEval;
-    default:
-      return InvalidLayer(absl::StrCat("scaling: ", static_cast<int>(scaling),
-                                       ", must be one of the enum's values"));
-  }
-}
-
-// Name, as in the proto, of the alternative of `oneof` that is set.
-std::string NameOfSet(const google::protobuf::Message& message, const char* oneof) {
-  const auto* const descriptor = message.GetDescriptor()->FindOneofByName(oneof);
-  return message.GetReflection()->GetOneofFieldDescriptor(message, descriptor)->name();
-}
-
-absl::StatusOr<VariantOptions> ConvertVariant(const v1::Layer& layer) {
-  switch (layer.variant_case()) {
-    case v1::Layer::kDropout: {
-      const auto& axes = layer.dropout().broadcast_axes();
-      return DropoutOptions{{axes.begin(), axes.end()}};
-    }
-    case v1::Layer::VARIANT_NOT_SET:
-      return InvalidLayer("variant: not set, must be one of the oneof's fields");
-    default:
-      return MakeError(Reason::kVariantUnsupported,
-                       absl::StrCat("variant: ", NameOfSet(layer, "variant"),
-                                    " is not built; GetServerInfo lists what is"));
-  }
-}
-
 absl::StatusOr<DataType> ConvertDataType(v1::DataType dtype, absl::string_view field) {
   switch (dtype) {
     case v1::DATA_TYPE_FLOAT32:
@@ -89,33 +36,16 @@ absl::StatusOr<DataType> ConvertDataType(v1::DataType dtype, absl::string_view f
   }
 }
 
-v1::Generator ToProto(Generator generator) {
-  return generator == Generator::kPhilox ? v1::GENERATOR_PHILOX : v1::GENERATOR_NUMPY_LEGACY;
-}
-
-v1::Scaling ToProto(Scaling scaling) {
-  switch (scaling) {
-    case Scaling::kInverted:
-      return v1::SCALING_INVERTED;
-    case Scaling::kNone:
-      return v1::SCALING_NONE;
-    case Scaling::kEval:
-      break;
-  }
-  return v1::SCALING_EVAL;
-}
-
-void SetOptions(const DropoutOptions& options, v1::Layer& layer) {
-  layer.mutable_dropout()->mutable_broadcast_axes()->Assign(options.broadcast_axes.begin(),
-                                                            options.broadcast_axes.end());
-}
-
-// Far above any limit, and far below what 64 bits of nanoseconds hold.
-bool FitsNanoseconds(const google::protobuf::Duration& duration) {
+// Whether nanoseconds in 64 bits can be made of it: seconds far above any limit and far
+// below what these hold, nanos as google.protobuf.Duration allows, seconds and nanos of one sign.
+bool IsValidDuration(const google::protobuf::Duration& duration) {
   constexpr std::int64_t kMaxSeconds = 4'000'000'000;
   constexpr std::int32_t kMaxNanos = 999'999'999;
-  return std::abs(duration.seconds() / 2) <= kMaxSeconds / 2 && duration.nanos() <= kMaxNanos &&
-         duration.nanos() >= -kMaxNanos;
+  const std::int64_t seconds = duration.seconds();
+  const std::int32_t nanos = duration.nanos();
+  const bool mixed = (seconds > 0 && nanos < 0) || (seconds < 0 && nanos > 0);
+  return !mixed && std::abs(seconds / 2) <= kMaxSeconds / 2 && nanos <= kMaxNanos &&
+         nanos >= -kMaxNanos;
 }
 
 google::protobuf::Timestamp ToProto(WallTime time) {
@@ -124,30 +54,6 @@ google::protobuf::Timestamp ToProto(WallTime time) {
 }
 
 }  // namespace
-
-absl::StatusOr<Mode> FromProto(v1::Mode mode, Reason reason, absl::string_view field) {
-  if (mode == v1::MODE_TRAIN) return Mode::kTrain;
-  if (mode == v1::MODE_EVAL) return Mode::kEval;
-  return MakeError(reason, absl::StrCat(field, ": ", static_cast<int>(mode),
-                                        ", must be TRAIN (1) or EVAL (2)"));
-}
-
-absl::StatusOr<LayerConfig> FromProto(const v1::Layer& layer) {
-  LayerConfig config;
-  config.layer_id = layer.layer_id();
-  if (layer.mode() != v1::MODE_UNSPECIFIED) {
-    DROPOUTD_ASSIGN_OR_RETURN(config.mode, FromProto(layer.mode(), Reason::kInvalidLayer, "mode"));
-  }
-  config.p = layer.p();
-  DROPOUTD_ASSIGN_OR_RETURN(config.generator, ConvertGenerator(layer.generator()));
-  DROPOUTD_ASSIGN_OR_RETURN(config.scaling, ConvertScaling(layer.scaling()));
-  if (layer.has_schedule()) {
-    return MakeError(Reason::kVariantUnsupported,
-                     "schedule: schedules are not built; GetServerInfo lists what is");
-  }
-  DROPOUTD_ASSIGN_OR_RETURN(config.options, ConvertVariant(layer));
-  return config;
-}
 
 absl::StatusOr<SessionSpec> FromProto(const v1::CreateSessionRequest& request) {
   SessionSpec spec;
@@ -158,10 +64,10 @@ absl::StatusOr<SessionSpec> FromProto(const v1::CreateSessionRequest& request) {
                               FromProto(request.mode(), Reason::kInvalidSession, "mode"));
   }
   if (request.has_ttl()) {
-    if (!FitsNanoseconds(request.ttl())) {
+    if (!IsValidDuration(request.ttl())) {
       return MakeError(Reason::kInvalidSession,
                        absl::StrCat("ttl: ", request.ttl().seconds(), " s ", request.ttl().nanos(),
-                                    " ns, must be a duration within the server's limit"));
+                                    " ns, must be a valid duration within the server's limit"));
     }
     spec.ttl = Nanoseconds(TimeUtil::DurationToNanoseconds(request.ttl()));
   }
@@ -193,7 +99,12 @@ absl::StatusOr<TensorRef> FromProto(const v1::Tensor& tensor, absl::string_view 
   return TensorRef{dtype, shape, tensor.data().data()};
 }
 
-v1::Mode ToProto(Mode mode) { return mode == Mode::kTrain ? v1::MODE_TRAIN : v1::MODE_EVAL; }
+absl::StatusOr<Parameter> FromProto(const v1::Parameter& message) {
+  DROPOUTD_ASSIGN_OR_RETURN(const TensorRef value, FromProto(message.value(), "parameters.value"));
+  const auto* const data = reinterpret_cast<const std::byte*>(message.value().data().data());
+  return Parameter{message.name(), value.dtype, value.shape,
+                   {data, data + message.value().data().size()}};
+}
 
 v1::DataType ToProto(DataType dtype) {
   switch (dtype) {
@@ -207,19 +118,6 @@ v1::DataType ToProto(DataType dtype) {
       break;
   }
   return v1::DATA_TYPE_BFLOAT16;
-}
-
-v1::Layer ToProto(const LayerView& view) {
-  const LayerConfig& config = *view.config;
-  v1::Layer layer;
-  layer.set_layer_id(config.layer_id);
-  layer.set_mode(ToProto(view.mode));
-  layer.set_revision(view.revision);
-  layer.set_p(config.p);
-  layer.set_generator(ToProto(config.generator));
-  layer.set_scaling(ToProto(config.scaling));
-  std::visit([&](const auto& options) { SetOptions(options, layer); }, config.options);
-  return layer;
 }
 
 v1::Session ToProto(const SessionView& view) {
@@ -238,8 +136,26 @@ v1::Mask ToProto(const MaskView& view) {
   v1::Mask mask;
   mask.mutable_shape()->Assign(view.shape.sizes().begin(), view.shape.sizes().end());
   mask.set_scale(view.scale);
-  mask.set_bits(std::string(view.bits->bytes()));
+  mask.mutable_sample_scales()->Assign(view.sample_scales.begin(), view.sample_scales.end());
+  if (view.bits != nullptr) {
+    mask.set_bits(std::string(view.bits->bytes()));
+    return mask;
+  }
+  v1::Tensor& multipliers = *mask.mutable_multipliers();
+  multipliers.set_dtype(v1::DATA_TYPE_FLOAT64);
+  *multipliers.mutable_shape() = mask.shape();
+  multipliers.set_data(view.multipliers.data(), view.multipliers.size() * sizeof(double));
   return mask;
+}
+
+v1::Parameter ToProto(const Parameter& parameter) {
+  v1::Parameter message;
+  message.set_name(parameter.name);
+  v1::Tensor& value = *message.mutable_value();
+  value.set_dtype(ToProto(parameter.dtype));
+  value.mutable_shape()->Assign(parameter.shape.sizes().begin(), parameter.shape.sizes().end());
+  value.set_data(parameter.data.data(), parameter.data.size());
+  return message;
 }
 
 google::protobuf::Duration ToProto(Nanoseconds duration) {

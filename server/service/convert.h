@@ -5,32 +5,28 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "dropout/v1/layer.pb.h"
 #include "dropout/v1/session.pb.h"
 #include "dropout/v1/step.pb.h"
 #include "dropout/v1/tensor.pb.h"
 #include "server/base/error.h"
+#include "server/service/convert_layer.h"
 #include "server/session/engine.h"
 
 namespace dropoutd {
 
-// INVALID_LAYER, VARIANT_UNSUPPORTED. Does not validate ranges: the session does.
-absl::StatusOr<LayerConfig> FromProto(const dropout::v1::Layer& layer);
-
-// As above; INVALID_SESSION.
+// INVALID_LAYER, INVALID_SESSION.
 absl::StatusOr<SessionSpec> FromProto(const dropout::v1::CreateSessionRequest& request);
-
-// TRAIN or EVAL; anything else is `reason`, naming `field`.
-absl::StatusOr<Mode> FromProto(dropout::v1::Mode mode, Reason reason, absl::string_view field);
 
 // A view of the message's bytes, which it must not outlive. INVALID_TENSOR, naming
 // `field`; RPC_UNSUPPORTED for shared memory.
 absl::StatusOr<TensorRef> FromProto(const dropout::v1::Tensor& tensor, absl::string_view field);
 
-dropout::v1::Mode ToProto(Mode mode);
+// A copy of the message's bytes. INVALID_TENSOR.
+absl::StatusOr<Parameter> FromProto(const dropout::v1::Parameter& parameter);
+
 dropout::v1::DataType ToProto(DataType dtype);
-dropout::v1::Layer ToProto(const LayerView& layer);
 dropout::v1::Session ToProto(const SessionView& session);
+dropout::v1::Parameter ToProto(const Parameter& parameter);
 dropout::v1::Mask ToProto(const MaskView& mask);
 google::protobuf::Duration ToProto(Nanoseconds duration);
 

@@ -6,9 +6,12 @@
 #include <array>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/dropout/schedule.h"
+#include "server/dropout/variant.h"
 #include "server/service/convert.h"
 #include "server/service/unary.h"
 
@@ -18,8 +21,7 @@ namespace {
 namespace v1 = dropout::v1;
 using google::protobuf::Empty;
 
-constexpr std::array kUnsupportedRpcs = {"SetParameters", "GetParameters", "CreateSharedMemory",
-                                         "DeleteSharedMemory", "Exchange"};
+constexpr std::array kUnsupportedRpcs = {"CreateSharedMemory", "DeleteSharedMemory", "Exchange"};
 
 absl::Status Unsupported(const char* rpc) {
   return MakeError(Reason::kRpcUnsupported,
@@ -139,14 +141,28 @@ DropoutService::Reactor* DropoutService::SetParameters(Context* context, const B
                                                        Bytes* response) {
   return RunUnary<v1::SetParametersRequest, Empty>(
       gate_, *context, *request, *response,
-      [](const auto&, auto&) { return Unsupported("SetParameters"); });
+      [&](const auto& in, auto&) -> absl::Status {
+        std::vector<Parameter> parameters;
+        for (const v1::Parameter& message : in.parameters()) {
+          DROPOUTD_ASSIGN_OR_RETURN(Parameter parameter, FromProto(message));
+          parameters.push_back(std::move(parameter));
+        }
+        return engine_.SetParameters(in.session_id(), in.layer_id(), std::move(parameters));
+      });
 }
 
 DropoutService::Reactor* DropoutService::GetParameters(Context* context, const Bytes* request,
                                                        Bytes* response) {
   return RunUnary<v1::GetParametersRequest, v1::GetParametersResponse>(
       gate_, *context, *request, *response,
-      [](const auto&, auto&) { return Unsupported("GetParameters"); });
+      [&](const auto& in, auto& out) -> absl::Status {
+        DROPOUTD_ASSIGN_OR_RETURN(const SharedParameters parameters,
+                                  engine_.GetParameters(in.session_id(), in.layer_id()));
+        for (const auto& parameter : parameters->all()) {
+          *out.add_parameters() = ToProto(*parameter);
+        }
+        return absl::OkStatus();
+      });
 }
 
 DropoutService::Reactor* DropoutService::CreateSharedMemory(Context* context, const Bytes* request,
@@ -182,7 +198,8 @@ DropoutService::Reactor* DropoutService::GetServerInfo(Context* context, const B
         out.set_store(facts_.store);
         out.set_simd_target(facts_.simd_target);
         for (const std::string& target : facts_.simd_targets) out.add_simd_targets(target);
-        for (const std::string_view name : BuiltVariants()) out.add_variants(std::string(name));
+        for (const VariantRow& row : kVariants) out.add_variants(std::string(row.name));
+        for (const std::string_view name : ScheduleNames()) out.add_schedules(std::string(name));
         for (const char* const rpc : kUnsupportedRpcs) out.add_unsupported_rpcs(rpc);
         out.add_generators(v1::GENERATOR_PHILOX);
         out.add_generators(v1::GENERATOR_NUMPY_LEGACY);

@@ -19,20 +19,25 @@ StepRef StepOf(const Request& request) {
   at.layer_id = request.layer_id();
   if (request.has_step()) at.step = request.step();
   at.sample_offset = request.sample_offset();
+  if (request.has_sequence_id()) at.sequence_id = request.sequence_id();
   return at;
 }
 
-// The place for an answer of the same type and shape as `like`, in the answer itself.
+// Refuses a request for another place than the answer.
 template <typename Request>
-absl::StatusOr<void*> AllocateLike(const Request& request, const v1::Tensor& like,
-                                   v1::Tensor& answer) {
-  if (request.has_output()) {
-    return MakeError(Reason::kRpcUnsupported, "output: shared memory is not built");
-  }
-  answer.set_dtype(like.dtype());
-  *answer.mutable_shape() = like.shape();
-  answer.mutable_data()->resize(like.data().size());
-  return static_cast<void*>(answer.mutable_data()->data());
+absl::Status CheckOutput(const Request& request) {
+  if (!request.has_output()) return absl::OkStatus();
+  return MakeError(Reason::kRpcUnsupported, "output: shared memory is not built");
+}
+
+// Runs on the whole of `input`, into `answer`.
+void RunWhole(StepRun& run, const TensorRef& input, v1::Tensor& answer) {
+  const Shape& shape = run.output_shape();
+  answer.set_dtype(ToProto(input.dtype));
+  answer.mutable_shape()->Assign(shape.sizes().begin(), shape.sizes().end());
+  std::string& data = *answer.mutable_data();
+  data.resize(static_cast<std::size_t>(shape.ElementCount() * ElementSize(input.dtype)));
+  run.Run(0, static_cast<std::size_t>(input.shape.ElementCount()), input.data, data.data());
 }
 
 }  // namespace
@@ -42,10 +47,12 @@ DropoutService::Reactor* DropoutService::Forward(Context* context, const Bytes* 
   return RunUnary<v1::ForwardRequest, v1::ForwardResponse>(
       gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
         DROPOUTD_ASSIGN_OR_RETURN(const TensorRef input, FromProto(in.input(), "input"));
-        DROPOUTD_ASSIGN_OR_RETURN(void* const place,
-                                  AllocateLike(in, in.input(), *out.mutable_output()));
-        DROPOUTD_ASSIGN_OR_RETURN(const ForwardOutcome outcome,
-                                  engine_.Forward(StepOf(in), input, place, in.return_mask()));
+        DROPOUTD_RETURN_IF_ERROR(CheckOutput(in));
+        DROPOUTD_ASSIGN_OR_RETURN(
+            StepRun run,
+            engine_.BeginForward(StepOf(in), input.dtype, input.shape, in.return_mask()));
+        RunWhole(run, input, *out.mutable_output());
+        DROPOUTD_ASSIGN_OR_RETURN(const ForwardOutcome outcome, engine_.FinishForward(run));
         out.set_mode(ToProto(outcome.mode));
         out.set_p(outcome.p);
         if (outcome.mask.has_value()) *out.mutable_mask() = ToProto(*outcome.mask);
@@ -59,10 +66,18 @@ DropoutService::Reactor* DropoutService::Backward(Context* context, const Bytes*
       gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
         DROPOUTD_ASSIGN_OR_RETURN(const TensorRef gradient,
                                   FromProto(in.output_gradient(), "output_gradient"));
+        DROPOUTD_RETURN_IF_ERROR(CheckOutput(in));
+        BackwardOptions options{in.release(), std::nullopt};
+        if (in.has_weight_squared_norm()) options.weight_squared_norm = in.weight_squared_norm();
         DROPOUTD_ASSIGN_OR_RETURN(
-            void* const place,
-            AllocateLike(in, in.output_gradient(), *out.mutable_input_gradient()));
-        return engine_.Backward(StepOf(in), gradient, place, in.release());
+            StepRun run,
+            engine_.BeginBackward(StepOf(in), gradient.dtype, gradient.shape, options));
+        RunWhole(run, gradient, *out.mutable_input_gradient());
+        const BackwardOutcome outcome = engine_.FinishBackward(run);
+        for (const Parameter& parameter : outcome.parameter_gradients) {
+          *out.add_parameter_gradients() = ToProto(parameter);
+        }
+        return absl::OkStatus();
       });
 }
 

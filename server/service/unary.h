@@ -35,11 +35,27 @@ class GatePass {
   const absl::Status status_;
 };
 
+// A call, from its arrival until its answer has been sent. It keeps its place in the gate so
+// long, because its request and its answer are in memory so long: a client that does not
+// read must not make room for further calls.
+class UnaryCall final : public grpc::ServerUnaryReactor {
+ public:
+  UnaryCall(CallGate& gate, std::size_t byte_size) : pass_(gate, byte_size) {}
+
+  const absl::Status& admitted() const { return pass_.status(); }
+
+  void OnDone() override { delete this; }
+
+ private:
+  const GatePass pass_;
+};
+
 template <typename Message>
 absl::Status Parse(const grpc::ByteBuffer& bytes, Message& message) {
   grpc::ProtoBufferReader reader(const_cast<grpc::ByteBuffer*>(&bytes));
   if (!reader.status().ok() || !message.ParseFromZeroCopyStream(&reader)) {
-    return MakeError(Reason::kInvalidRequest, "the request does not parse as a message of its type");
+    return MakeError(Reason::kInvalidRequest,
+                     "the request does not parse as a message of its type");
   }
   return absl::OkStatus();
 }
@@ -58,9 +74,9 @@ template <typename Request, typename Response, typename Handle>
 grpc::ServerUnaryReactor* RunUnary(CallGate& gate, grpc::CallbackServerContext& context,
                                    const grpc::ByteBuffer& in, grpc::ByteBuffer& out,
                                    Handle handle) {
+  auto* const call = new UnaryCall(gate, in.Length());
   const auto run = [&]() -> absl::Status {
-    const GatePass pass(gate, in.Length());
-    DROPOUTD_RETURN_IF_ERROR(pass.status());
+    DROPOUTD_RETURN_IF_ERROR(call->admitted());
     Request request;
     DROPOUTD_RETURN_IF_ERROR(Parse(in, request));
     Response response;
@@ -76,9 +92,8 @@ grpc::ServerUnaryReactor* RunUnary(CallGate& gate, grpc::CallbackServerContext& 
   } catch (const std::exception&) {
     status = MakeError(Reason::kInternal, "an internal error");
   }
-  grpc::ServerUnaryReactor* const reactor = context.DefaultReactor();
-  reactor->Finish(ToGrpc(status, context));
-  return reactor;
+  call->Finish(ToGrpc(status, context));
+  return call;
 }
 
 }  // namespace dropoutd

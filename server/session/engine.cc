@@ -34,7 +34,8 @@ Engine::Engine(const Limits& limits, const Clock& clock)
     : limits_(limits),
       clock_(clock),
       cache_(limits.mask_cache_bytes),
-      budget_(cache_, limits.max_steps_per_layer, limits.max_steps),
+      budget_(cache_, limits.max_steps_per_layer, limits.max_steps, limits.input_cache_bytes,
+              limits.max_parameter_bytes),
       registry_(limits.max_sessions, clock),
       sweeper_(registry_) {}
 
@@ -111,6 +112,18 @@ absl::StatusOr<std::uint64_t> Engine::ReleaseSteps(std::string_view session_id,
                                                    std::uint64_t through_step) {
   DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
   return session->ReleaseSteps(layer_id, through_step);
+}
+
+absl::Status Engine::SetParameters(std::string_view session_id, std::string_view layer_id,
+                                   std::vector<Parameter> parameters) {
+  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
+  return session->SetParameters(layer_id, std::move(parameters));
+}
+
+absl::StatusOr<SharedParameters> Engine::GetParameters(std::string_view session_id,
+                                                       std::string_view layer_id) {
+  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
+  return session->GetParameters(layer_id);
 }
 
 }  // namespace dropoutd

@@ -19,6 +19,7 @@
 #include "server/session/mask_cache.h"
 #include "server/session/session_registry.h"
 #include "server/session/step_book.h"
+#include "server/session/step_run.h"
 #include "server/session/sweeper.h"
 
 namespace dropoutd {
@@ -36,19 +37,7 @@ struct StepRef {
   std::string_view layer_id;
   std::optional<std::uint64_t> step;
   std::int64_t sample_offset = 0;
-};
-
-// A mask; Mask in the proto.
-struct MaskView {
-  Shape shape;
-  double scale = 1.0;
-  std::shared_ptr<const PackedBits> bits;
-};
-
-struct ForwardOutcome {
-  Mode mode = Mode::kTrain;
-  double p = 0.0;
-  std::optional<MaskView> mask;  // If it was asked for.
+  std::optional<std::uint64_t> sequence_id = {};
 };
 
 struct SessionPage {
@@ -76,14 +65,31 @@ class Engine {
   absl::StatusOr<std::vector<std::string>> SetMode(std::string_view session_id, Mode mode,
                                                    const std::vector<std::string>& layer_ids);
 
-  // `output` has the input's size; it may be the input's own place.
+  // A Forward or Backward in three parts: Begin checks the call and plans it, StepRun::Run works
+  // on the elements, and Finish writes what is to be remembered. A run that is not finished leaves
+  // nothing behind, but for the draw of a sequential generator, which its step keeps.
+  absl::StatusOr<StepRun> BeginForward(const StepRef& at, DataType dtype, const Shape& shape,
+                                       bool return_mask);
+  absl::StatusOr<ForwardOutcome> FinishForward(StepRun& run);
+  absl::StatusOr<StepRun> BeginBackward(const StepRef& at, DataType dtype, const Shape& shape,
+                                        const BackwardOptions& options);
+  BackwardOutcome FinishBackward(StepRun& run);
+
+  // All three parts. `output` has the size of the answer, which is the input's but for
+  // drop_connect; it may be the input's own place.
   absl::StatusOr<ForwardOutcome> Forward(const StepRef& at, const TensorRef& input, void* output,
                                          bool return_mask);
   absl::Status Backward(const StepRef& at, const TensorRef& output_gradient, void* input_gradient,
                         bool release);
+
   absl::StatusOr<MaskView> GetMask(const StepRef& at, const std::optional<Shape>& shape);
   absl::StatusOr<std::uint64_t> ReleaseSteps(std::string_view session_id, std::string_view layer_id,
                                              std::uint64_t through_step);
+
+  absl::Status SetParameters(std::string_view session_id, std::string_view layer_id,
+                             std::vector<Parameter> parameters);
+  absl::StatusOr<SharedParameters> GetParameters(std::string_view session_id,
+                                                 std::string_view layer_id);
 
   // Removes sessions that have expired, as a thread of the engine's does by itself every
   // second; returns how many.

@@ -1,5 +1,6 @@
 // Forward, Backward and GetMask. Each takes what it needs under the session's lock, works
 // on the tensor without it, and commits.
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -7,22 +8,21 @@
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
-#include "server/dropout/apply.h"
+#include "server/dropout/variant.h"
 #include "server/session/engine.h"
+#include "server/session/step_run_state.h"
 
 namespace dropoutd {
 namespace {
 
-using SharedBits = std::shared_ptr<const PackedBits>;
-
 // A step's key, if the call names a step.
 std::optional<StepKey> KeyOf(const StepRef& at) {
   if (!at.step.has_value()) return std::nullopt;
-  return StepKey{*at.step, at.sample_offset};
+  return StepKey{*at.step, at.sample_offset, at.sequence_id.value_or(0)};
 }
 
-absl::Status StepRequired() {
-  return MakeError(Reason::kStepRequired, "step: required by a layer in TRAIN");
+absl::Status StepRequired(const char* why) {
+  return MakeError(Reason::kStepRequired, absl::StrCat("step: required ", why));
 }
 
 absl::Status StepNotFound(const StepRef& at, const char* why) {
@@ -38,65 +38,113 @@ SharedBits Share(PackedBits bits) { return std::make_shared<const PackedBits>(st
 struct Call {
   std::shared_ptr<Session> session;
   LayerSnapshot layer;
-  std::optional<StepKey> key;
   Coordinates coordinates;
+
+  const LayerConfig& config() const { return *layer.config; }
+  DropRate PresentRate() const {
+    const auto step = layer.key.has_value() ? std::optional(layer.key->step) : std::nullopt;
+    return RateAt(config(), step, *layer.parameters);
+  }
 
   // The plan of the step's record, for a tensor of `shape`.
   absl::StatusOr<Plan> RecordedPlan(const StepRecord& record, const Shape& shape) const {
-    return MakePlan(*record.config, record.mode, record.p, coordinates, shape);
+    return MakePlan(*record.config, record.mode, record.rate, coordinates, shape);
   }
 
   // The plan of the layer as it is now.
   absl::StatusOr<Plan> PresentPlan(const Shape& shape) const {
-    return MakePlan(*layer.config, layer.mode, DropProbability(*layer.config), coordinates, shape);
+    return MakePlan(config(), layer.mode, PresentRate(), coordinates, shape);
   }
 };
 
 absl::StatusOr<Call> BeginCall(const SessionRegistry& registry, const StepRef& at) {
-  DROPOUTD_ASSIGN_OR_RETURN(std::shared_ptr<Session> session, registry.Find(at.session_id));
-  const std::optional<StepKey> key = KeyOf(at);
-  DROPOUTD_ASSIGN_OR_RETURN(LayerSnapshot layer, session->Snapshot(at.layer_id, key));
-  const Coordinates coordinates{session->seed(), at.step.value_or(0), at.sample_offset};
-  return Call{std::move(session), std::move(layer), key, coordinates};
+  Call call;
+  DROPOUTD_ASSIGN_OR_RETURN(call.session, registry.Find(at.session_id));
+  DROPOUTD_ASSIGN_OR_RETURN(call.layer, call.session->Snapshot(at.layer_id, KeyOf(at)));
+  call.coordinates = {call.session->seed(), at.step.value_or(0), at.sample_offset,
+                      at.sequence_id.value_or(0)};
+  return call;
+}
+
+// What the layer, as it is now, cannot do without.
+absl::Status CheckCoordinates(const Call& call, const StepRef& at) {
+  if (call.layer.mode == Mode::kTrain) {
+    if (!at.step.has_value()) return StepRequired("by a layer in TRAIN");
+    if (IsSequenceKeyed(call.config()) && !at.sequence_id.has_value()) {
+      return MakeError(Reason::kSequenceRequired,
+                       "sequence_id: required by a layer that is keyed by sequence, in TRAIN");
+    }
+  } else if (call.config().scaling == Scaling::kEval && HasSchedule(call.config().schedule) &&
+             !at.step.has_value()) {
+    return StepRequired("where EVAL scales by a scheduled p");
+  }
+  return absl::OkStatus();
 }
 
 StepRecord MakeRecord(const LayerSnapshot& layer, const Plan& plan) {
   StepRecord record;
   record.config = layer.config;
   record.mode = layer.mode;
-  record.p = DropProbability(*layer.config);
+  record.rate = plan.rate;
   record.shape = plan.layout.tensor;
   return record;
 }
 
-// A record's mask: from the record, the cache, or made again from its coordinates.
-SharedBits BitsOf(const Call& call, const StepRecord& record, const Plan& plan, MaskCache& cache) {
-  if (plan.action != Action::kMask) return nullptr;
-  if (record.pinned != nullptr) return record.pinned;
-  if (SharedBits cached = cache.Get(record.mask_id)) return cached;
-  SharedBits drawn = Share(DrawBits(plan));
-  call.session->Recache(*call.layer.state, *call.key, record.mask_id, drawn);
-  return drawn;
-}
-
-// A mask may be larger than its tensor: an empty axis that is shared has size 1 in it.
+// Bytes of the noise where it is held whole: a bit or a float64 an element.
 absl::Status CheckMaskSize(const Plan& plan, const Limits& limits) {
-  const auto bits = static_cast<std::size_t>(plan.layout.noise.ElementCount());
-  if (bits / 8 <= limits.max_mask_bytes) return absl::OkStatus();
+  const auto count = static_cast<std::size_t>(plan.mask_shape.ElementCount());
+  const std::size_t most =
+      plan.Draws() && !plan.IsBinary() ? limits.max_mask_bytes / sizeof(double)
+                                       : limits.max_mask_bytes * 8;
+  if (count <= most) return absl::OkStatus();
   return MakeError(Reason::kQuotaMessageBytes,
-                   absl::StrCat("shape: ", plan.layout.tensor.ToString(), " has a mask of ", bits,
-                                " bits, the most allowed is ", limits.max_mask_bytes * 8));
+                   absl::StrCat("shape: ", plan.layout.tensor.ToString(), " has a mask of ", count,
+                                " elements, the most allowed is ", most));
 }
 
-MaskView MakeMaskView(const Plan& plan, SharedBits bits) {
-  if (bits == nullptr) bits = Share(KeepAllBits(plan));
-  return {plan.layout.noise, plan.scale, std::move(bits)};
+// Whether a pass makes the whole noise before the elements.
+bool DrawsAhead(const Plan& plan) {
+  return plan.Draws() && plan.action != Action::kLinear &&
+         (!plan.layout.IsElementwise() || plan.action == Action::kBlock);
+}
+
+// Fresh bits are collected only if they can be kept.
+Pass::Bits Collect(const Plan& plan, bool wanted, const MaskCache& cache, const Limits& limits) {
+  const auto byte_size = static_cast<std::size_t>(plan.layout.noise.ElementCount()) / 8;
+  return wanted || byte_size < std::min(cache.budget(), limits.max_mask_bytes) ? Pass::Bits::kKeep
+                                                                              : Pass::Bits::kForget;
+}
+
+// `bits` and `scales`: of the plan's noise, if it draws bits.
+MaskView MakeMaskView(const Plan& plan, SharedBits bits, std::vector<double> scales) {
+  MaskView view{plan.mask_shape, plan.scale, {}, nullptr, {}};
+  if (plan.Draws() && !plan.IsBinary()) {
+    view.multipliers = DrawMultipliers(plan);
+    return view;
+  }
+  if (plan.action == Action::kBlock) {
+    if (plan.blocks.normalization == DropBlockOptions::Normalization::kBatch) {
+      view.scale = scales.empty() ? 1.0 : scales.front();
+    } else {
+      view.sample_scales = std::move(scales);
+    }
+  }
+  view.bits = bits != nullptr ? std::move(bits) : Share(KeepAllBits(plan));
+  return view;
+}
+
+// The view of a mask that is not at hand.
+MaskView DrawMaskView(const Plan& plan) {
+  SharedBits bits;
+  if (plan.Draws() && plan.IsBinary()) bits = Share(DrawBits(plan));
+  std::vector<double> scales;
+  if (plan.action == Action::kBlock) scales = BlockScales(plan.blocks, *bits);
+  return MakeMaskView(plan, std::move(bits), std::move(scales));
 }
 
 // A step whose mask came from the stream.
 struct StreamStep {
   Plan plan;
-  double p = 0.0;
   SharedBits bits;
 };
 
@@ -112,128 +160,244 @@ absl::StatusOr<StreamStep> TakeFromStream(Call& call, const StepRef& at, const S
   const std::lock_guard turn(shared.mutex);
   // The record is looked at again, because a call before this one in the stream may have been
   // a twin. Mode and options stay those that the call began with.
-  DROPOUTD_ASSIGN_OR_RETURN(LayerSnapshot now, call.session->Snapshot(at.layer_id, call.key));
+  DROPOUTD_ASSIGN_OR_RETURN(LayerSnapshot now, call.session->Snapshot(at.layer_id, KeyOf(at)));
   if (now.state != call.layer.state) now.record.reset();  // Another layer took its name.
   call.layer.record = std::move(now.record);
   if (call.layer.record.has_value() && CanReplay(*call.layer.record, shape)) {
     const StepRecord& record = *call.layer.record;
     DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, call.RecordedPlan(record, shape));
-    return StreamStep{plan, record.p, record.pinned};
+    return StreamStep{plan, record.pinned};
   }
-  const double p = DropProbability(*call.layer.config);
   DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, call.PresentPlan(shape));
   PackedBits bits(static_cast<std::size_t>(plan.layout.noise.ElementCount()));
   // Bytes first: making room may cost another step, which a call that fails must not do.
   DROPOUTD_RETURN_IF_ERROR(cache.Reserve(bits.byte_size()));
-  if (const absl::Status room = call.session->MakeRoom(*call.layer.state, *call.key); !room.ok()) {
+  const StepKey key = *call.layer.key;
+  if (const absl::Status room = call.session->MakeRoom(*call.layer.state, key); !room.ok()) {
     cache.Unreserve(bits.byte_size());
     return room;
   }
   const SequentialNoise before = shared.noise;
-  shared.noise.Draw(p, bits);
+  shared.noise.Draw(plan.rate.p, bits);
   StepRecord record = MakeRecord(call.layer, plan);
   record.pinned = Share(std::move(bits));
   const SharedBits pinned = record.pinned;
-  const absl::Status committed = call.session->Commit(
-      *call.layer.state, *call.key, std::move(record), nullptr, Session::IfPresent::kReplace);
+  const absl::Status committed =
+      call.session->Commit(*call.layer.state, key, std::move(record), nullptr, nullptr,
+                           Session::IfPresent::kReplace);
   if (!committed.ok()) {
     // The layer went meanwhile: the stream must not have moved.
     shared.noise = before;
     cache.Unreserve(pinned->byte_size());
     return committed;
   }
-  return StreamStep{plan, p, pinned};
+  return StreamStep{plan, pinned};
+}
+
+// Whether Backward of the step will need its input.
+bool NeedsInput(const Plan& plan) {
+  return plan.action == Action::kLinear ||
+         (plan.action == Action::kMultiply && plan.law == NoiseLaw::kRelaxedBernoulli);
 }
 
 }  // namespace
 
+absl::StatusOr<StepRun> Engine::BeginForward(const StepRef& at, DataType dtype, const Shape& shape,
+                                             bool return_mask) {
+  DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(registry_, at));
+  DROPOUTD_RETURN_IF_ERROR(CheckCoordinates(call, at));
+  auto state = std::make_unique<StepRun::State>();
+  DROPOUTD_ASSIGN_OR_RETURN(state->plan, call.PresentPlan(shape));
+  Plan& plan = state->plan;
+  if (return_mask || DrawsAhead(plan)) DROPOUTD_RETURN_IF_ERROR(CheckMaskSize(plan, limits_));
+  SharedBits bits;
+  if (plan.Draws() && IsSequential(call.config().generator)) {
+    DROPOUTD_RETURN_IF_ERROR(CheckMaskSize(plan, limits_));
+    DROPOUTD_ASSIGN_OR_RETURN(StreamStep step, TakeFromStream(call, at, shape, cache_));
+    plan = step.plan;
+    bits = std::move(step.bits);
+    state->is_recorded = true;
+  }
+  if (plan.action == Action::kLinear) {
+    DROPOUTD_RETURN_IF_ERROR(CheckLinearParameters(plan, *call.layer.parameters));
+  } else {
+    state->pass.emplace(plan, dtype, std::move(bits), Collect(plan, return_mask, cache_, limits_));
+  }
+  if (NeedsInput(plan) && call.layer.key.has_value()) {
+    state->retaining = std::make_shared<RetainedInput>();
+    state->retaining->dtype = dtype;
+    state->retaining->data.resize(static_cast<std::size_t>(shape.ElementCount()) *
+                                  static_cast<std::size_t>(ElementSize(dtype)));
+    state->retaining->parameters = call.layer.parameters;
+  }
+  state->dtype = dtype;
+  state->output_shape = plan.output;
+  state->return_mask = return_mask;
+  state->parameters = call.layer.parameters;
+  state->session = std::move(call.session);
+  state->layer = std::move(call.layer);
+  return StepRun(std::move(state));
+}
+
+absl::StatusOr<ForwardOutcome> Engine::FinishForward(StepRun& run) {
+  StepRun::State& state = *run.state_;
+  const Plan& plan = state.plan;
+  const SharedBits bits = state.pass.has_value() ? state.pass->bits() : nullptr;
+  if (state.layer.key.has_value() && !state.is_recorded) {
+    StepRecord record = MakeRecord(state.layer, plan);
+    if (bits != nullptr) record.mask_id = cache_.NewId();
+    if (state.retaining != nullptr) record.input_id = budget_.inputs.NewId();
+    const auto if_present =
+        plan.Draws() ? Session::IfPresent::kReplace : Session::IfPresent::kKeep;
+    DROPOUTD_RETURN_IF_ERROR(state.session->Commit(*state.layer.state, *state.layer.key,
+                                                   std::move(record), bits,
+                                                   std::move(state.retaining), if_present));
+  }
+  ForwardOutcome outcome{state.layer.mode, plan.rate.p, std::nullopt};
+  if (!state.return_mask) return outcome;
+  outcome.mask = state.pass.has_value() ? MakeMaskView(plan, bits, state.pass->sample_scales())
+                                        : DrawMaskView(plan);
+  return outcome;
+}
+
+absl::StatusOr<StepRun> Engine::BeginBackward(const StepRef& at, DataType dtype, const Shape& shape,
+                                              const BackwardOptions& options) {
+  DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(registry_, at));
+  auto state = std::make_unique<StepRun::State>();
+  state->is_forward = false;
+  state->dtype = dtype;
+  state->options = options;
+  const std::optional<StepRecord>& record = call.layer.record;
+  if (!record.has_value()) {
+    if (call.layer.mode == Mode::kTrain) {
+      DROPOUTD_RETURN_IF_ERROR(CheckCoordinates(call, at));
+      return StepNotFound(at, ": it never ran, or was released or evicted");
+    }
+    DROPOUTD_RETURN_IF_ERROR(CheckCoordinates(call, at));
+    DROPOUTD_ASSIGN_OR_RETURN(const Shape input, InputShape(call.config(), shape));
+    DROPOUTD_ASSIGN_OR_RETURN(state->plan, call.PresentPlan(input));
+    state->parameters = call.layer.parameters;
+  } else {
+    DROPOUTD_ASSIGN_OR_RETURN(state->plan, call.RecordedPlan(*record, record->shape));
+    if (shape != state->plan.output) {
+      return MakeError(Reason::kShapeMismatch,
+                       absl::StrCat("output_gradient: shape ", shape.ToString(), ", must be the ",
+                                    "Forward's ", state->plan.output.ToString()));
+    }
+    state->parameters = call.layer.parameters;
+    if (record->input_id != 0) {
+      state->retained = budget_.inputs.Get(record->input_id);
+      if (state->retained == nullptr) {
+        return StepNotFound(at, " any more: its input, which the gradient needs, was evicted");
+      }
+      state->parameters = state->retained->parameters;
+    }
+  }
+  state->plan = state->plan.Gradient();
+  const Plan& plan = state->plan;
+  state->output_shape = plan.layout.tensor;
+  if (plan.action == Action::kLinear) {
+    DROPOUTD_RETURN_IF_ERROR(CheckLinearParameters(plan, *state->parameters));
+  } else {
+    SharedBits bits = record.has_value() ? record->pinned : nullptr;
+    if (bits == nullptr && record.has_value() && record->mask_id != 0) {
+      bits = cache_.Get(record->mask_id);
+    }
+    state->pass.emplace(plan, dtype, std::move(bits), Collect(plan, false, cache_, limits_));
+  }
+  if (state->retained != nullptr && plan.action == Action::kMultiply) {
+    state->concrete.emplace(plan, state->retained->dtype, state->retained->data.data());
+  }
+  state->session = std::move(call.session);
+  state->layer = std::move(call.layer);
+  return StepRun(std::move(state));
+}
+
+BackwardOutcome Engine::FinishBackward(StepRun& run) {
+  StepRun::State& state = *run.state_;
+  BackwardOutcome outcome;
+  if (state.concrete.has_value()) {
+    outcome.parameter_gradients.push_back(MakeScalar(kLogitP, state.concrete->logit_p()));
+    const auto& options = std::get<ConcreteOptions>(state.layer.record->config->options);
+    outcome.parameter_gradients.push_back(
+        MakeScalar(kLogitPRegularizer, ConcreteRegularizerGradient(
+                                           state.plan, options,
+                                           state.options.weight_squared_norm)));
+  }
+  if (state.linear.has_value()) {
+    outcome.parameter_gradients.push_back(std::move(state.linear->weight));
+    if (state.linear->bias.has_value()) {
+      outcome.parameter_gradients.push_back(*std::move(state.linear->bias));
+    }
+  }
+  if (!state.layer.record.has_value()) return outcome;
+  const StepRecord& record = *state.layer.record;
+  if (state.options.release) {
+    state.session->ReleaseStep(*state.layer.state, state.layer.record_key);
+  } else if (record.mask_id != 0 && state.pass.has_value() && state.pass->bits() != nullptr) {
+    state.session->Recache(*state.layer.state, state.layer.record_key, record.mask_id,
+                           state.pass->bits());
+  }
+  return outcome;
+}
+
 absl::StatusOr<ForwardOutcome> Engine::Forward(const StepRef& at, const TensorRef& input,
                                                void* output, bool return_mask) {
-  DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(registry_, at));
-  if (call.layer.mode == Mode::kTrain && !call.key.has_value()) return StepRequired();
-  DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, call.PresentPlan(input.shape));
-  if (plan.action == Action::kMask || return_mask) {
-    DROPOUTD_RETURN_IF_ERROR(CheckMaskSize(plan, limits_));
-  }
-  ForwardOutcome outcome{call.layer.mode, DropProbability(*call.layer.config), std::nullopt};
-  SharedBits bits;
-  if (plan.action != Action::kMask) {
-    if (call.key.has_value() && !call.layer.record.has_value()) {
-      DROPOUTD_RETURN_IF_ERROR(call.session->Commit(*call.layer.state, *call.key,
-                                                    MakeRecord(call.layer, plan), nullptr,
-                                                    Session::IfPresent::kKeep));
-    }
-    Apply(plan, nullptr, input.dtype, input.data, output);
-  } else if (IsSequential(call.layer.config->generator)) {
-    DROPOUTD_ASSIGN_OR_RETURN(const StreamStep step,
-                              TakeFromStream(call, at, input.shape, cache_));
-    Apply(step.plan, step.bits.get(), input.dtype, input.data, output);
-    outcome.p = step.p;
-    if (return_mask) outcome.mask = MakeMaskView(step.plan, step.bits);
-    return outcome;
-  } else {
-    bits = Share(DrawAndApply(plan, input.dtype, input.data, output));
-    StepRecord record = MakeRecord(call.layer, plan);
-    record.mask_id = cache_.NewId();
-    DROPOUTD_RETURN_IF_ERROR(call.session->Commit(*call.layer.state, *call.key, std::move(record),
-                                                  bits, Session::IfPresent::kReplace));
-  }
-  if (return_mask) outcome.mask = MakeMaskView(plan, bits);
-  return outcome;
+  DROPOUTD_ASSIGN_OR_RETURN(StepRun run, BeginForward(at, input.dtype, input.shape, return_mask));
+  run.Run(0, static_cast<std::size_t>(input.shape.ElementCount()), input.data, output);
+  return FinishForward(run);
 }
 
 absl::Status Engine::Backward(const StepRef& at, const TensorRef& output_gradient,
                               void* input_gradient, bool release) {
-  DROPOUTD_ASSIGN_OR_RETURN(const Call call, BeginCall(registry_, at));
-  const std::optional<StepRecord>& record = call.layer.record;
-  if (!record.has_value()) {
-    if (call.layer.mode == Mode::kTrain) {
-      if (!call.key.has_value()) return StepRequired();
-      return StepNotFound(at, ": it never ran, or was released or evicted");
-    }
-    DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, call.PresentPlan(output_gradient.shape));
-    Apply(plan, nullptr, output_gradient.dtype, output_gradient.data, input_gradient);
-    return absl::OkStatus();
-  }
-  if (output_gradient.shape != record->shape) {
-    return MakeError(Reason::kShapeMismatch,
-                     absl::StrCat("output_gradient: shape ", output_gradient.shape.ToString(),
-                                  ", must be the Forward's ", record->shape.ToString()));
-  }
-  DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, call.RecordedPlan(*record, record->shape));
-  const SharedBits bits = BitsOf(call, *record, plan, cache_);
-  Apply(plan, bits.get(), output_gradient.dtype, output_gradient.data, input_gradient);
-  if (release) call.session->ReleaseStep(*call.layer.state, *call.key);
+  DROPOUTD_ASSIGN_OR_RETURN(StepRun run, BeginBackward(at, output_gradient.dtype,
+                                                       output_gradient.shape,
+                                                       {release, std::nullopt}));
+  run.Run(0, static_cast<std::size_t>(output_gradient.shape.ElementCount()), output_gradient.data,
+          input_gradient);
+  FinishBackward(run);
   return absl::OkStatus();
 }
 
 absl::StatusOr<MaskView> Engine::GetMask(const StepRef& at, const std::optional<Shape>& shape) {
   DROPOUTD_ASSIGN_OR_RETURN(const Call call, BeginCall(registry_, at));
   const std::optional<StepRecord>& record = call.layer.record;
-  if (!call.key.has_value()) {
-    if (call.layer.mode == Mode::kTrain) return StepRequired();
-    if (!shape.has_value()) {
-      return MakeError(Reason::kStepRequired, "step: required where no shape is given");
+  if (!record.has_value()) {
+    DROPOUTD_RETURN_IF_ERROR(CheckCoordinates(call, at));
+    if (!at.step.has_value() && !shape.has_value()) {
+      return StepRequired("where no shape is given");
     }
-  }
-  if (!record.has_value() && !shape.has_value()) {
-    return StepNotFound(at, "; give a shape to ask for a mask without a Forward");
+    if (!shape.has_value()) {
+      return StepNotFound(at, "; give a shape to ask for a mask without a Forward");
+    }
   }
   const Shape& wanted = shape.has_value() ? *shape : record->shape;
   DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, record.has_value()
                                                  ? call.RecordedPlan(*record, wanted)
                                                  : call.PresentPlan(wanted));
   DROPOUTD_RETURN_IF_ERROR(CheckMaskSize(plan, limits_));
+  if (!plan.Draws()) return DrawMaskView(plan);
   if (record.has_value() && wanted == record->shape) {
-    return MakeMaskView(plan, BitsOf(call, *record, plan, cache_));
+    SharedBits bits = record->pinned;
+    if (bits == nullptr && record->mask_id != 0) bits = cache_.Get(record->mask_id);
+    if (bits == nullptr) {
+      MaskView view = DrawMaskView(plan);
+      if (record->mask_id != 0) {
+        call.session->Recache(*call.layer.state, call.layer.record_key, record->mask_id,
+                              view.bits);
+      }
+      return view;
+    }
+    std::vector<double> scales;
+    if (plan.action == Action::kBlock) scales = BlockScales(plan.blocks, *bits);
+    return MakeMaskView(plan, std::move(bits), std::move(scales));
   }
-  if (plan.action != Action::kMask) return MakeMaskView(plan, nullptr);
-  const LayerConfig& config = record.has_value() ? *record->config : *call.layer.config;
+  const LayerConfig& config = record.has_value() ? *record->config : call.config();
   if (IsSequential(config.generator)) {
     return StepNotFound(at, " with this shape, and a sequential generator has no mask before its "
                             "Forward");
   }
-  return MakeMaskView(plan, Share(DrawBits(plan)));
+  return DrawMaskView(plan);
 }
 
 }  // namespace dropoutd

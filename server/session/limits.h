@@ -15,6 +15,8 @@ struct Limits {
   std::size_t max_steps_per_layer = 65'536;  // Step records of one layer.
   std::size_t max_steps = 4'000'000;         // Step records in all.
   std::size_t mask_cache_bytes = std::size_t{256} << 20;
+  std::size_t input_cache_bytes = std::size_t{256} << 20;  // Of inputs that gradients need.
+  std::size_t max_parameter_bytes = std::size_t{1} << 30;  // Of all layers' parameters.
   std::size_t max_mask_bytes = std::size_t{64} << 20;  // Of one mask that GetMask makes.
   Nanoseconds default_ttl = std::chrono::hours(1);
   Nanoseconds max_ttl = std::chrono::hours(24 * 30);

@@ -7,6 +7,8 @@
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
+#include "server/dropout/layer_validation.h"
+#include "server/dropout/variant.h"
 #include "server/session/random_id.h"
 
 namespace dropoutd {
@@ -22,6 +24,27 @@ std::uint64_t DrawSeed(const std::vector<LayerConfig>& layers) {
 
 absl::Status LayerNotFound(std::string_view layer_id) {
   return MakeError(Reason::kLayerNotFound, absl::StrCat("layer_id: no layer ", Quote(layer_id)));
+}
+
+// Shared by all layers without parameters.
+const SharedParameters& NoParameters() {
+  static const SharedParameters none = std::make_shared<const Parameters>();
+  return none;
+}
+
+// Whether the layer's parameters mean the same after an update.
+bool KeepsParameters(const LayerConfig& before, const LayerConfig& after) {
+  if (LearnsP(before) && LearnsP(after)) return before.p == after.p;
+  if (!IsLinear(before) || !IsLinear(after)) return false;
+  const auto& a = std::get<DropConnectOptions>(before.options);
+  const auto& b = std::get<DropConnectOptions>(after.options);
+  return a.in_features == b.in_features && a.out_features == b.out_features && a.bias == b.bias;
+}
+
+// A step's key in a layer of that configuration.
+StepKey Normalized(StepKey key, const LayerConfig& config) {
+  if (!IsSequenceKeyed(config)) key.sequence_id = 0;
+  return key;
 }
 
 }  // namespace
@@ -102,6 +125,7 @@ absl::StatusOr<LayerView> Session::CreateLayer(const LayerConfig& config) {
   layer->created = shared;
   layer->config = std::move(shared);
   layer->mode = config.mode.value_or(mode_);
+  DROPOUTD_RETURN_IF_ERROR(ReplaceParameters(*layer, InitialParameters(config)));
   return ViewOf(*layers_.emplace(config.layer_id, std::move(layer)).first->second);
 }
 
@@ -112,6 +136,9 @@ absl::StatusOr<LayerView> Session::UpdateLayer(const LayerConfig& config) {
   DROPOUTD_ASSIGN_OR_RETURN(LayerState* const layer, FindLayer(config.layer_id));
   const Mode mode = config.mode.value_or(mode_);
   if (*layer->config == config && layer->mode == mode) return ViewOf(*layer);
+  if (!KeepsParameters(*layer->config, config)) {
+    DROPOUTD_RETURN_IF_ERROR(ReplaceParameters(*layer, InitialParameters(config)));
+  }
   layer->config = std::move(shared);
   layer->mode = mode;
   ++layer->revision;
@@ -142,16 +169,48 @@ absl::StatusOr<std::vector<std::string>> Session::SetMode(
   return set;
 }
 
+absl::Status Session::SetParameters(std::string_view layer_id, std::vector<Parameter> parameters) {
+  const std::lock_guard lock(mutex_);
+  DROPOUTD_ASSIGN_OR_RETURN(LayerState* const layer, FindLayer(layer_id));
+  Parameters all = layer->parameters != nullptr ? *layer->parameters : Parameters();
+  for (Parameter& parameter : parameters) {
+    DROPOUTD_RETURN_IF_ERROR(CheckParameter(*layer->config, parameter));
+    all.Set(std::move(parameter));
+  }
+  return ReplaceParameters(*layer, std::move(all));
+}
+
+absl::StatusOr<SharedParameters> Session::GetParameters(std::string_view layer_id) const {
+  const std::lock_guard lock(mutex_);
+  DROPOUTD_ASSIGN_OR_RETURN(LayerState* const layer, FindLayer(layer_id));
+  return layer->parameters != nullptr ? layer->parameters : NoParameters();
+}
+
 absl::StatusOr<LayerSnapshot> Session::Snapshot(std::string_view layer_id,
                                                 const std::optional<StepKey>& key) const {
   const std::lock_guard lock(mutex_);
   const auto found = layers_.find(layer_id);
   if (found == layers_.end()) return LayerNotFound(layer_id);
   const std::shared_ptr<LayerState>& layer = found->second;
-  LayerSnapshot snapshot{layer, layer->config, layer->mode, std::nullopt};
-  if (key.has_value()) {
-    if (const StepRecord* const record = layer->steps.Find(*key)) snapshot.record = *record;
+  LayerSnapshot snapshot{layer,
+                         layer->config,
+                         layer->mode,
+                         layer->parameters != nullptr ? layer->parameters : NoParameters(),
+                         std::nullopt,
+                         std::nullopt,
+                         {}};
+  if (!key.has_value()) return snapshot;
+  snapshot.key = Normalized(*key, *layer->config);
+  snapshot.record_key = *snapshot.key;
+  const StepRecord* record = layer->steps.Find(snapshot.record_key);
+  if (record == nullptr) {
+    // An update may have changed what the layer is keyed by since the step's Forward.
+    const bool by_sequence = IsSequenceKeyed(*layer->config);
+    snapshot.record_key.sequence_id = by_sequence ? 0 : key->sequence_id;
+    record = layer->steps.Find(snapshot.record_key);
+    if (record != nullptr && IsSequenceKeyed(*record->config) == by_sequence) record = nullptr;
   }
+  if (record != nullptr) snapshot.record = *record;
   return snapshot;
 }
 
@@ -161,17 +220,20 @@ absl::Status Session::MakeRoom(LayerState& layer, const StepKey& key) {
 }
 
 absl::Status Session::Commit(LayerState& layer, const StepKey& key, StepRecord record,
-                             std::shared_ptr<const PackedBits> cached, IfPresent if_present) {
+                             std::shared_ptr<const PackedBits> mask,
+                             std::shared_ptr<const RetainedInput> input, IfPresent if_present) {
   const std::lock_guard lock(mutex_);
   if (if_present == IfPresent::kKeep && layer.steps.Find(key) != nullptr) return absl::OkStatus();
   DROPOUTD_RETURN_IF_ERROR(MakeRoomLocked(layer, key));
-  const MaskId mask_id = record.mask_id;
+  const CacheId mask_id = record.mask_id;
+  const CacheId input_id = record.input_id;
   layer.steps.Put(key, std::move(record));
-  if (cached != nullptr) budget_.cache.Put(mask_id, std::move(cached));
+  if (mask != nullptr) budget_.cache.Put(mask_id, std::move(mask));
+  if (input != nullptr) budget_.inputs.Put(input_id, std::move(input));
   return absl::OkStatus();
 }
 
-void Session::Recache(LayerState& layer, const StepKey& key, MaskId mask_id,
+void Session::Recache(LayerState& layer, const StepKey& key, CacheId mask_id,
                       std::shared_ptr<const PackedBits> bits) {
   const std::lock_guard lock(mutex_);
   const StepRecord* const record = layer.steps.Find(key);
@@ -230,6 +292,26 @@ LayerView Session::ViewOf(const LayerState& layer) {
 void Session::Remove(LayerState& layer) {
   layer.deleted = true;
   layer.steps.Clear();
+  // Of no parameters there can be no quota.
+  static_cast<void>(ReplaceParameters(layer, Parameters()));
+}
+
+absl::Status Session::ReplaceParameters(LayerState& layer, Parameters parameters) {
+  const std::size_t before = layer.parameters != nullptr ? layer.parameters->byte_size() : 0;
+  const std::size_t after = parameters.byte_size();
+  std::atomic<std::size_t>& total = budget_.parameter_bytes;
+  if (after > before && total.fetch_add(after - before) + (after - before) >
+                            budget_.max_parameter_bytes) {
+    total.fetch_sub(after - before);
+    return MakeError(Reason::kQuotaParameterBytes,
+                     absl::StrCat("parameters of ", after, " bytes do not fit, the server holds ",
+                                  "at most ", budget_.max_parameter_bytes, " bytes of them"));
+  }
+  if (after < before) total.fetch_sub(before - after);
+  layer.parameters = parameters.all().empty()
+                         ? nullptr
+                         : std::make_shared<const Parameters>(std::move(parameters));
+  return absl::OkStatus();
 }
 
 }  // namespace dropoutd

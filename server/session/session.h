@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/dropout/layer_config.h"
+#include "server/dropout/parameters.h"
 #include "server/dropout/sequential_noise.h"
 #include "server/session/clock.h"
 #include "server/session/step_book.h"
@@ -60,6 +61,7 @@ struct LayerState {
   Mode mode = Mode::kTrain;
   std::uint64_t revision = 1;
   bool deleted = false;
+  SharedParameters parameters;  // Null: none.
   StepBook steps;
 };
 
@@ -68,7 +70,10 @@ struct LayerSnapshot {
   std::shared_ptr<LayerState> state;  // To commit to.
   std::shared_ptr<const LayerConfig> config;
   Mode mode = Mode::kTrain;
-  std::optional<StepRecord> record;  // Of the step that was asked for.
+  SharedParameters parameters;       // Never null.
+  std::optional<StepKey> key;        // That a record written now has.
+  std::optional<StepRecord> record;  // Of the step that was asked for,
+  StepKey record_key;                // and where it is.
 };
 
 // The sequential noise of a session. Whoever draws holds its lock, because the order of the
@@ -112,7 +117,13 @@ class Session {
   absl::StatusOr<std::vector<std::string>> SetMode(Mode mode,
                                                    const std::vector<std::string>& layer_ids);
 
-  // LAYER_NOT_FOUND.
+  // What the server holds for a layer. SetParameters replaces those that are named, all or none.
+  // LAYER_NOT_FOUND, CheckParameter's, QUOTA_PARAMETER_BYTES.
+  absl::Status SetParameters(std::string_view layer_id, std::vector<Parameter> parameters);
+  absl::StatusOr<SharedParameters> GetParameters(std::string_view layer_id) const;
+
+  // `key`: as the call names the step; its sequence_id counts only for layers that are, or were at
+  // the step, keyed by sequence. LAYER_NOT_FOUND.
   absl::StatusOr<LayerSnapshot> Snapshot(std::string_view layer_id,
                                          const std::optional<StepKey>& key) const;
 
@@ -122,13 +133,14 @@ class Session {
   // Room for a record at `key`: LAYER_NOT_FOUND if the layer is gone by now, QUOTA_STEPS.
   absl::Status MakeRoom(LayerState& layer, const StepKey& key);
 
-  // Writes the step's record, and puts its mask (null: none) into the cache. Errors as
-  // MakeRoom's.
+  // Writes the step's record, and puts its mask and its input (null: none) into the caches.
+  // Errors as MakeRoom's.
   absl::Status Commit(LayerState& layer, const StepKey& key, StepRecord record,
-                      std::shared_ptr<const PackedBits> cached, IfPresent if_present);
+                      std::shared_ptr<const PackedBits> mask,
+                      std::shared_ptr<const RetainedInput> input, IfPresent if_present);
 
   // Puts a mask that was made again back into the cache, if its step is still there.
-  void Recache(LayerState& layer, const StepKey& key, MaskId mask_id,
+  void Recache(LayerState& layer, const StepKey& key, CacheId mask_id,
                std::shared_ptr<const PackedBits> bits);
 
   void ReleaseStep(LayerState& layer, const StepKey& key);
@@ -149,7 +161,8 @@ class Session {
   absl::StatusOr<LayerState*> FindLayer(std::string_view layer_id) const;
   absl::Status MakeRoomLocked(LayerState& layer, const StepKey& key);
   static LayerView ViewOf(const LayerState& layer);
-  static void Remove(LayerState& layer);
+  void Remove(LayerState& layer);
+  absl::Status ReplaceParameters(LayerState& layer, Parameters parameters);
 
   const std::string session_id_;
   const std::uint64_t seed_;

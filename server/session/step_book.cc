@@ -36,7 +36,7 @@ void StepBook::Put(const StepKey& key, StepRecord record) {
   if (is_new) {
     ++budget_.total;
   } else {
-    ForgetMask(at->second);
+    ForgetData(at->second);
   }
   at->second = std::move(record);
 }
@@ -60,13 +60,14 @@ void StepBook::Clear() {
   for (auto at = records_.begin(); at != records_.end();) at = Remove(at);
 }
 
-void StepBook::ForgetMask(const StepRecord& record) {
+void StepBook::ForgetData(const StepRecord& record) {
   if (record.mask_id != 0) budget_.cache.Erase(record.mask_id);
+  if (record.input_id != 0) budget_.inputs.Erase(record.input_id);
   if (record.pinned != nullptr) budget_.cache.Unreserve(record.pinned->byte_size());
 }
 
 StepBook::Records::iterator StepBook::Remove(Records::iterator at) {
-  ForgetMask(at->second);
+  ForgetData(at->second);
   --budget_.total;
   return records_.erase(at);
 }

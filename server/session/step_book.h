@@ -13,14 +13,17 @@
 #include "absl/status/status.h"
 #include "server/dropout/layer_config.h"
 #include "server/dropout/packed_bits.h"
+#include "server/dropout/plan.h"
 #include "server/dropout/shape.h"
 #include "server/session/mask_cache.h"
+#include "server/session/retained_input.h"
 
 namespace dropoutd {
 
 struct StepKey {
   std::uint64_t step = 0;
   std::int64_t sample_offset = 0;
+  std::uint64_t sequence_id = 0;  // 0 where the layer is keyed by step.
 
   friend auto operator<=>(const StepKey&, const StepKey&) = default;
 };
@@ -30,25 +33,35 @@ struct StepKey {
 struct StepRecord {
   std::shared_ptr<const LayerConfig> config;
   Mode mode = Mode::kTrain;
-  double p = 0.0;
-  Shape shape;
-  MaskId mask_id = 0;                        // In the mask cache, if it is still there.
+  DropRate rate;
+  Shape shape;                               // Of the input.
+  CacheId mask_id = 0;                       // In the mask cache, if it is still there.
+  CacheId input_id = 0;                      // In the input cache, if the gradient needs it.
   std::shared_ptr<const PackedBits> pinned;  // Of a sequential generator: never evicted.
 };
 
 // What all books of a server share. Thread-safe.
 struct StepBudget {
-  StepBudget(MaskCache& cache_in, std::size_t max_per_layer_in, std::size_t max_total_in)
-      : cache(cache_in), max_per_layer(max_per_layer_in), max_total(max_total_in) {}
+  StepBudget(MaskCache& cache_in, std::size_t max_per_layer_in, std::size_t max_total_in,
+             std::size_t input_cache_bytes = std::size_t{256} << 20,
+             std::size_t max_parameter_bytes_in = std::size_t{1} << 30)
+      : cache(cache_in),
+        max_per_layer(max_per_layer_in),
+        max_total(max_total_in),
+        inputs(input_cache_bytes),
+        max_parameter_bytes(max_parameter_bytes_in) {}
 
   MaskCache& cache;
   const std::size_t max_per_layer;
   const std::size_t max_total;
   std::atomic<std::size_t> total{0};
+  InputCache inputs;
+  const std::size_t max_parameter_bytes;
+  std::atomic<std::size_t> parameter_bytes{0};  // Of all layers.
 };
 
-// Not thread-safe: the session's lock guards it. Owns its records, their masks in the
-// cache and their reservations there.
+// Not thread-safe: the session's lock guards it. Owns its records, their masks and
+// inputs in the caches and their reservations there.
 class StepBook {
  public:
   explicit StepBook(StepBudget& budget) : budget_(budget) {}
@@ -77,7 +90,7 @@ class StepBook {
  private:
   using Records = std::map<StepKey, StepRecord>;
 
-  void ForgetMask(const StepRecord& record);
+  void ForgetData(const StepRecord& record);
   Records::iterator Remove(Records::iterator at);
 
   StepBudget& budget_;

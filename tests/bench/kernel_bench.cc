@@ -7,9 +7,10 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <utility>
 
-#include "server/dropout/apply.h"
 #include "server/dropout/layer_config.h"
+#include "server/dropout/pass.h"
 #include "server/dropout/plan.h"
 #include "tests/bench/paired.h"
 #include "tests/bench/python_baseline.h"
@@ -56,6 +57,12 @@ Plan TrainPlan(std::size_t byte_size) {
   return *MakePlan(config, Mode::kTrain, kP, {1, 0, 0}, *Shape::Make(sizes));
 }
 
+// Bits that are not given are drawn, and collected.
+void RunWhole(const Plan& plan, SharedBits bits, Buffers& buffers) {
+  const Pass pass(plan, DataType::kFloat32, std::move(bits), Pass::Bits::kKeep);
+  pass.Run(0, buffers.byte_size() / 4, buffers.x(), buffers.y());
+}
+
 std::string SizeName(std::size_t byte_size) {
   return byte_size >= (1u << 20) ? std::to_string(byte_size >> 20) + " MiB"
                                  : std::to_string(byte_size >> 10) + " KiB";
@@ -77,11 +84,11 @@ void BenchSize(std::size_t byte_size, double at_least, const PairOptions& option
   const auto bytes = static_cast<double>(byte_size);
   report.Add(RunPairs(
       {"train forward, float32, " + SizeName(byte_size), "memcpy", bytes, {}, {}, at_least},
-      [&] { DrawAndApply(plan, DataType::kFloat32, buffers.x(), buffers.y()); }, copy, options));
-  const PackedBits bits = DrawBits(plan);
+      [&] { RunWhole(plan, nullptr, buffers); }, copy, options));
+  const auto bits = std::make_shared<const PackedBits>(DrawBits(plan));
   report.Add(RunPairs(
       {"backward from bits, float32, " + SizeName(byte_size), "memcpy", bytes, {}, {}, 0},
-      [&] { Apply(plan, &bits, DataType::kFloat32, buffers.x(), buffers.y()); }, copy, options));
+      [&] { RunWhole(plan, bits, buffers); }, copy, options));
 }
 
 void BenchAgainstNumpy(std::size_t byte_size, const PairOptions& options, Report& report) {
@@ -91,7 +98,7 @@ void BenchAgainstNumpy(std::size_t byte_size, const PairOptions& options, Report
   report.Add(RunPairs(
       {"train forward, float32, " + SizeName(byte_size), "the notebook's NumPy",
        static_cast<double>(byte_size), {}, {}, 20},
-      [&] { DrawAndApply(plan, DataType::kFloat32, buffers.x(), buffers.y()); },
+      [&] { RunWhole(plan, nullptr, buffers); },
       [&] { return numpy.Run(); }, options));
 }
 

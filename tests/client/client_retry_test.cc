@@ -75,9 +75,18 @@ TEST_F(RetryTest, UnavailableIsRepeatedUntilItWorks) {
   EXPECT_EQ(attempts(), 3u);
 }
 
-TEST_F(RetryTest, OnlyUnavailableIsRepeated) {
+TEST_F(RetryTest, CancelledByAServerThatShutsDownIsRepeated) {
+  const absl::Status cancelled = absl::CancelledError("CANCELLED");
+  EXPECT_TRUE(Run(Idempotency::kSafe, {cancelled, absl::OkStatus()}).ok());
+  EXPECT_EQ(attempts(), 2u);
+  times_left_.clear();
+  EXPECT_EQ(Run(Idempotency::kUnsafe, {cancelled, absl::OkStatus()}), cancelled);
+  EXPECT_EQ(attempts(), 1u);
+}
+
+TEST_F(RetryTest, OtherErrorsAreNotRepeated) {
   for (const absl::Status& error :
-       {absl::CancelledError("no"), absl::UnknownError("no"), absl::InvalidArgumentError("no"),
+       {absl::UnknownError("no"), absl::InvalidArgumentError("no"),
         absl::DeadlineExceededError("no"), absl::NotFoundError("no"),
         absl::AlreadyExistsError("no"), absl::ResourceExhaustedError("no"),
         absl::AbortedError("no"), absl::UnimplementedError("no"), absl::InternalError("no")}) {

@@ -19,7 +19,7 @@ struct Structure {
 };
 
 NoiseLayout LayoutOf(const Structure& s) {
-  return MakeNoiseLayout(MakeShape(s.shape), s.axes, 0).value();
+  return LayoutOf(MakeShape(s.shape), s.axes, 0).value();
 }
 
 // Noise of random bits.

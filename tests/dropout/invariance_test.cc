@@ -132,13 +132,13 @@ TEST(Invariance, AnyNumberOfThreads) {
 TEST(Invariance, ThreadsShareAPlanAndItsBits) {
   const Call call{MakeConfig(0.3, {1}), Mode::kTrain, {42, 3, 0}, {40, 30, 10}};
   const Plan plan = MakePlanOf(call);
-  const PackedBits bits = DrawBits(plan);
+  const SharedBits bits = ShareBits(DrawBits(plan));
   const Bytes x = naive::RandomBytes(ByteSize(call, DataType::kFloat16), 1);
   std::vector<Bytes> outputs(8, Bytes(x.size()));
   std::vector<std::thread> threads;
   for (Bytes& y : outputs) {
     threads.emplace_back(
-        [&plan, &bits, &x, &y] { Apply(plan, &bits, DataType::kFloat16, x.data(), y.data()); });
+        [&plan, &bits, &x, &y] { Apply(plan, bits, DataType::kFloat16, x.data(), y.data()); });
   }
   for (std::thread& thread : threads) thread.join();
   for (const Bytes& y : outputs) EXPECT_EQ(y, ServerDrawAndApply(call, DataType::kFloat16, x));

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "server/dropout/apply.h"
+#include "server/dropout/pass.h"
 #include "server/dropout/plan.h"
 #include "tests/dropout/naive_forward.h"
 #include "tests/kernels/naive.h"

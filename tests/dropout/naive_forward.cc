@@ -47,6 +47,13 @@ Plan MakePlanOf(const Call& call) {
   return MakePlan(call.config, call.mode, call.config.p, call.at, MakeShape(call.shape)).value();
 }
 
+absl::StatusOr<NoiseLayout> LayoutOf(const Shape& tensor, const std::vector<std::int32_t>& axes,
+                                     std::int64_t sample_offset) {
+  const auto shared = SharedAxesOf(DropoutOptions{axes}, tensor.rank());
+  if (!shared.ok()) return shared.status();
+  return MakeNoiseLayout(tensor, *shared, sample_offset);
+}
+
 std::size_t ByteSize(const Call& call, DataType dtype) {
   return Product(call.shape) * static_cast<std::size_t>(ElementSize(dtype));
 }
@@ -57,8 +64,7 @@ Bytes ServerApply(const Call& call, DataType dtype, const Bytes& x) {
   const Plan plan = MakePlanOf(call);
   Bytes y(x.size(), 0x77);
   if (plan.action == Action::kMask) {
-    const PackedBits bits = DrawBits(plan);
-    Apply(plan, &bits, dtype, x.data(), y.data());
+    Apply(plan, ShareBits(DrawBits(plan)), dtype, x.data(), y.data());
   } else {
     Apply(plan, nullptr, dtype, x.data(), y.data());
   }

@@ -9,11 +9,11 @@
 #include <span>
 #include <vector>
 
-#include "server/dropout/apply.h"
 #include "server/dropout/data_type.h"
 #include "server/dropout/layer_config.h"
 #include "server/dropout/plan.h"
 #include "server/dropout/shape.h"
+#include "tests/dropout/whole_pass.h"
 
 namespace dropoutd {
 
@@ -37,6 +37,10 @@ LayerConfig MakeConfig(double p, std::vector<std::int32_t> broadcast_axes = {},
 // The shape and the plan; the test fails if there is none.
 Shape MakeShape(const Sizes& sizes);
 Plan MakePlanOf(const Call& call);
+
+// The noise layout of a dropout layer with these broadcast_axes.
+absl::StatusOr<NoiseLayout> LayoutOf(const Shape& tensor, const std::vector<std::int32_t>& axes,
+                                     std::int64_t sample_offset);
 
 std::size_t ByteSize(const Call& call, DataType dtype);
 

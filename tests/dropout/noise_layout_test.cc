@@ -20,7 +20,7 @@ constexpr std::uint64_t kLimit = std::uint64_t{1} << 63;
 
 absl::StatusOr<NoiseLayout> Layout(const Sizes& shape, const Axes& axes = {},
                                    std::int64_t sample_offset = 0) {
-  return MakeNoiseLayout(MakeShape(shape), axes, sample_offset);
+  return LayoutOf(MakeShape(shape), axes, sample_offset);
 }
 
 Reason ReasonFor(const Sizes& shape, const Axes& axes, std::int64_t sample_offset = 0) {
@@ -66,6 +66,17 @@ TEST(MakeNoiseLayout, AxesThatTheTensorDoesNotHave) {
   for (const std::int32_t axis : {0, -1}) {
     EXPECT_EQ(ReasonFor({}, {axis}), Reason::kInvalidLayer);
   }
+}
+
+TEST(MakeNoiseLayout, OneAxisNamedTwoWays) {
+  EXPECT_EQ(ReasonFor({4, 3}, {0, -2}), Reason::kInvalidLayer);
+  EXPECT_EQ(ReasonFor({4, 3}, {-2, 0}), Reason::kInvalidLayer);
+  EXPECT_EQ(ReasonFor({4}, {0, -1}), Reason::kInvalidLayer);
+  EXPECT_EQ(ReasonFor({4, 3, 5}, {0, 2, -1}), Reason::kInvalidLayer);
+  const std::string message(Layout({4, 3}, {0, -2}).status().message());
+  EXPECT_NE(message.find("-2 is an axis named before"), std::string::npos) << message;
+  // The same numbers are two axes of another rank.
+  EXPECT_EQ(Layout({4, 3, 5}, {0, -2})->noise, MakeShape({1, 1, 5}));
 }
 
 TEST(MakeNoiseLayout, SampleOffsetsBelow0) {

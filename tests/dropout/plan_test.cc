@@ -99,7 +99,7 @@ TEST(MakePlan, PassesOnTheLayoutsErrors) {
   }
 }
 
-TEST(DropProbability, IsTheConfigs) { EXPECT_EQ(DropProbability(MakeConfig(0.3)), 0.3); }
+TEST(RateAt, IsTheConfigs) { EXPECT_EQ(RateAt(MakeConfig(0.3), 7, {}).p, 0.3); }
 
 TEST(Scale, IsRoundedOnceToFloat64) {
   for (const double p : {1e-6, 0.001, 0.1, 0.3, 0.9, 0.999, std::nextafter(1.0, 0.0)}) {

@@ -90,6 +90,19 @@ class Server:
         """What the server has written to standard error so far."""
         return "".join(self._stderr)
 
+    def memory(self, name="VmRSS"):
+        """A figure of /proc/PID/status in bytes: VmRSS resident now, VmHWM at most so far."""
+        with open(f"/proc/{self.pid}/status", encoding="utf-8") as status:
+            for line in status:
+                if line.startswith(f"{name}:"):
+                    return int(line.split()[1]) * 1024
+        raise AssertionError(f"no {name} of process {self.pid}")
+
+    def has_sanitizer(self):
+        """Whether its memory is a sanitizer's more than its own."""
+        with open(f"/proc/{self.pid}/maps", encoding="utf-8") as maps:
+            return "libasan" in maps.read()
+
     def signal(self, number=signal.SIGTERM):
         self._process.send_signal(number)
 
@@ -160,11 +173,12 @@ class CommandError(Exception):
     """dropoutctl exited with a status other than 0."""
 
 
-def ctl(*args, stdin=None, check=True):
-    """Runs dropoutctl; returns the completed process, with bytes in stdout and stderr."""
+def ctl(*args, stdin=None, check=True, env=None):
+    """Runs dropoutctl, with `env` added to its environment; returns the completed process, with
+    bytes in stdout and stderr."""
     done = subprocess.run(
         [os.environ["DROPOUTCTL_BIN"], *args], input=stdin if stdin is not None else b"",
-        capture_output=True, timeout=COMMAND_SECONDS, env=clean_environment())
+        capture_output=True, timeout=COMMAND_SECONDS, env={**clean_environment(), **(env or {})})
     if check and done.returncode != 0:
         raise CommandError(f"dropoutctl {' '.join(args)}: exit status {done.returncode}\n"
                            f"{done.stderr.decode(errors='replace')}")

@@ -27,7 +27,8 @@ MAX_MESSAGE = 1000  # Characters; trailers have little room.
 EXPIRY_SECONDS = 20
 
 # Reasons that no call can meet in this build, or that need a server that is stopping or at fault.
-ELSEWHERE = {"SEQUENCE_REQUIRED", "REGION_NOT_FOUND", "STORE_UNAVAILABLE", "DRAINING", "INTERNAL"}
+ELSEWHERE = {"VARIANT_UNSUPPORTED", "SEQUENCE_REQUIRED", "REGION_NOT_FOUND", "STORE_UNAVAILABLE",
+             "DRAINING", "INTERNAL"}
 
 # Paths, addresses and places in the source have no business in a message.
 FORBIDDEN = re.compile(r"(^|[\s\"'(])/\w+|\d+\.\d+\.\d+\.\d+|ipv[46]:|unix:|localhost|0x[0-9a-f]|"
@@ -71,11 +72,10 @@ X = np.arange(1, 21, dtype=np.float32).reshape(4, 5)
 STEP, OFFSET = 1, 32  # Recorded for DROP, at OFFSET and 0, and for LEGACY at 0.
 RELEASED_STEP = 0
 
-UNBUILT_VARIANTS = ["gaussian", "alpha", "feature_alpha", "spatial", "drop_block", "concrete",
-                    "drop_connect", "variational", "recurrent", "stochastic_depth"]
 SCHEDULES = ["linear", "cosine", "curriculum", "piecewise"]
-UNBUILT_RPCS = {"SetParameters": pb.SetParametersRequest, "GetParameters": pb.GetParametersRequest,
-                "CreateSharedMemory": pb.CreateSharedMemoryRequest,
+PARAMETER_RPCS = {"SetParameters": pb.SetParametersRequest,
+                  "GetParameters": pb.GetParametersRequest}
+UNBUILT_RPCS = {"CreateSharedMemory": pb.CreateSharedMemoryRequest,
                 "DeleteSharedMemory": pb.DeleteSharedMemoryRequest, "Exchange": pb.ExchangeRequest}
 
 
@@ -103,12 +103,8 @@ def bad_layers():
     for axes in [[8], [-9], [2**31 - 1], [-2**31], [0, 1, 0], [-1, -1], [3] * 100000]:
         yield (f"broadcast_axes {axes[:3]}", dropout_layer(DROP, broadcast_axes=axes),
                "INVALID_LAYER", "broadcast_axes")
-    for variant in UNBUILT_VARIANTS:
-        layer = pb.Layer(layer_id=DROP, p=0.5)
-        getattr(layer, variant).SetInParent()
-        yield f"variant {variant}", layer, "VARIANT_UNSUPPORTED", variant
     for kind in [None, *SCHEDULES]:
-        yield f"schedule {kind}", with_schedule(kind), "VARIANT_UNSUPPORTED", "schedule"
+        yield f"schedule {kind}", with_schedule(kind), "INVALID_LAYER", "schedule"
 
 
 def layer_rows():
@@ -152,6 +148,8 @@ def session_rows():
                       ("INT64_MAX", Duration(seconds=MAX_INT64)),
                       ("INT64_MIN", Duration(seconds=-2**63)),
                       ("overflows nanoseconds", Duration(seconds=2**63 // 10**9 + 1)),
+                      ("mixed signs", Duration(seconds=2, nanos=-1)),
+                      ("mixed signs, negative", Duration(seconds=-2, nanos=1)),
                       ("nanos 10^9", Duration(seconds=1, nanos=10**9)),
                       ("nanos INT32_MAX", Duration(nanos=2**31 - 1)),
                       ("nanos INT32_MIN", Duration(nanos=-2**31))]:
@@ -318,6 +316,11 @@ def tensor_rows():
                   "INVALID_LAYER", "broadcast_axes")
         yield Row(f"{layer_id} of rank 1", "GetMask", mask_of(layer_id, shape=[4]),
                   "INVALID_LAYER", "broadcast_axes")
+    for layer_id in ["first axis twice", "first axis twice legacy", "first axis twice evaluated"]:
+        yield Row(f"{layer_id}, as 0 and -2", "Forward", forward(layer_id), "INVALID_LAYER",
+                  "broadcast_axes: -2")
+        yield Row(f"{layer_id}, as 0 and -2", "GetMask", mask_of(layer_id, shape=[4, 5]),
+                  "INVALID_LAYER", "broadcast_axes: -2")
 
 
 def offset_rows():
@@ -395,13 +398,26 @@ def mode_rows():
 def unbuilt_rows():
     for rpc, request in UNBUILT_RPCS.items():
         yield Row("empty", rpc, request(), "RPC_UNSUPPORTED", rpc)
-    yield Row("not built", "SetParameters",
-              pb.SetParametersRequest(session_id=SESSION, layer_id=DROP, parameters=[
-                  pb.Parameter(name="weight", value=to_tensor(X))]), "RPC_UNSUPPORTED", "")
     yield Row("not built", "CreateSharedMemory",
               pb.CreateSharedMemoryRequest(session_id=SESSION, byte_size=-1), "RPC_UNSUPPORTED", "")
     yield Row("not built", "Exchange", pb.ExchangeRequest(forward=forward()), "RPC_UNSUPPORTED", "")
     yield Row("no such RPC", "Dance", b"", grpc.StatusCode.UNIMPLEMENTED)
+
+
+def parameter_rows():
+    for rpc, request in PARAMETER_RPCS.items():
+        yield Row("empty", rpc, request(), "SESSION_NOT_FOUND", "session_id")
+        yield Row("no such layer", rpc, request(session_id=SESSION, layer_id="none"),
+                  "LAYER_NOT_FOUND", "layer_id")
+    for name in ["weight", "", "x" * MIB]:
+        yield Row(f"parameter {name[:6]}", "SetParameters",
+                  pb.SetParametersRequest(session_id=SESSION, layer_id=DROP, parameters=[
+                      pb.Parameter(name=name, value=to_tensor(X))]), "INVALID_REQUEST",
+                  "parameters.name")
+    yield Row("parameter without a value", "SetParameters",
+              pb.SetParametersRequest(session_id=SESSION, layer_id=DROP,
+                                      parameters=[pb.Parameter(name="weight")]),
+              "INVALID_TENSOR", "parameters.value")
 
 
 def good_request(rpc):
@@ -410,7 +426,8 @@ def good_request(rpc):
                 "ListSessions": pb.ListSessionsRequest(page_size=5, page_token="after:a"),
                 **dict(session_requests(SESSION)),
                 "GetServerInfo": pb.GetServerInfoRequest(),
-                **{rpc: make() for rpc, make in UNBUILT_RPCS.items() if rpc != "Exchange"}}
+                **{rpc: make() for rpc, make in {**PARAMETER_RPCS, **UNBUILT_RPCS}.items()
+                   if rpc != "Exchange"}}
     return requests[rpc].SerializeToString()
 
 
@@ -476,7 +493,8 @@ def large_mask_rows():
 
 def main_rows():
     for rows in [layer_rows, session_rows, listing_rows, unknown_session_rows, unknown_layer_rows,
-                 tensor_rows, offset_rows, step_rows, mode_rows, unbuilt_rows, message_rows,
+                 tensor_rows, offset_rows, step_rows, mode_rows, parameter_rows, unbuilt_rows,
+                 message_rows,
                  large_mask_rows]:
         yield from rows()
 
@@ -545,6 +563,10 @@ def fill_main(client):
     client.create_layer(SESSION, dropout_layer("first axis", broadcast_axes=[0]))
     client.create_layer(SESSION, dropout_layer("first axis legacy", broadcast_axes=[0],
                                                generator=pb.GENERATOR_NUMPY_LEGACY))
+    for name, fields in [("", {}), (" legacy", {"generator": pb.GENERATOR_NUMPY_LEGACY}),
+                         (" evaluated", {"mode": EVAL})]:
+        client.create_layer(SESSION, dropout_layer(f"first axis twice{name}",
+                                                   broadcast_axes=[0, -2], **fields))
     client.create_layer(SESSION, dropout_layer("p 0", 0))
     client.create_layer(SESSION, dropout_layer("deleted"))
     client.delete_layer(SESSION, "deleted")

@@ -61,19 +61,6 @@ def create_sessions(address, prefix, count, expire_at):
     return seconds
 
 
-def memory_map(pid):
-    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
-        return maps.read()
-
-
-def resident_bytes(pid):
-    with open(f"/proc/{pid}/status", encoding="utf-8") as status:
-        for line in status:
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-    raise AssertionError(f"no VmRSS of process {pid}")
-
-
 def mib(byte_count):
     return f"{byte_count / (1 << 20):.1f} MiB"
 
@@ -83,7 +70,7 @@ class IdleSessionsTest(unittest.TestCase):
     def setUp(self):
         self.messages = harness.stubs().messages
         self.server = self.enterContext(harness.Server(f"--max_sessions={2 * SESSIONS}"))
-        if "libasan" in memory_map(self.server.pid):
+        if self.server.has_sanitizer():
             self.skipTest("a sanitizer's memory is not the server's")
         channel = self.enterContext(harness.channel(self.server.address))
         self.service = harness.stubs().service.DropoutServiceStub(channel)
@@ -134,7 +121,7 @@ class IdleSessionsTest(unittest.TestCase):
 
     def test_memory_of_idle_sessions(self):
         self.assertEqual(self.count_sessions(), 0)
-        before = resident_bytes(self.server.pid)
+        before = self.server.memory()
 
         # How fast this machine is, so that the sessions live as long as needed and no longer.
         took = self.create(TRIAL_SESSIONS, seconds_to_live=CREATE_SECONDS, run="trial")
@@ -148,16 +135,16 @@ class IdleSessionsTest(unittest.TestCase):
         start = time.monotonic()
         took = self.create(SESSIONS, seconds_to_live, run="idle")
         listed = self.count_sessions()
-        full = resident_bytes(self.server.pid)
+        full = self.server.memory()
         self.assertLess(time.monotonic() - start, seconds_to_live,
                         "the sessions expired while they were created and counted")
         self.assertEqual(listed, SESSIONS)
 
         self.await_empty(seconds_to_live + SWEEP_SECONDS)
         # Expired sessions are invisible at once; their memory goes with the next sweep.
-        self.await_true("the memory", lambda: resident_bytes(self.server.pid) <= before + REST_LIMIT,
+        self.await_true("the memory", lambda: self.server.memory() <= before + REST_LIMIT,
                         SWEEP_SECONDS)
-        after = resident_bytes(self.server.pid)
+        after = self.server.memory()
 
         print(f"{SESSIONS} sessions of {len(LAYERS)} layers created in {took:.1f} s; resident: "
               f"{mib(before)} before, {mib(full)} with them "

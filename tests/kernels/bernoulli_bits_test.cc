@@ -39,7 +39,7 @@ constexpr std::uint64_t kBases[] = {
 };
 
 BernoulliStream Stream(std::uint64_t threshold) {
-  return {{0x08195365, 0x6D2800EE}, 0x97C10999, threshold};
+  return {{{0x08195365, 0x6D2800EE}, 0x97C10999}, threshold};
 }
 
 // What the kernel writes for a range, between guards that it must not touch.
@@ -119,11 +119,11 @@ TEST_P(BernoulliBitsTest, AgreesWithTwinAcrossTiles) {
 }
 
 TEST_P(BernoulliBitsTest, KeysAndCountersReachEveryWord) {
-  const BernoulliStream streams[] = {{{0, 0}, 0, kThresholds[0]},
-                                     {{~0u, 0}, 0, kThresholds[0]},
-                                     {{0, ~0u}, 0, kThresholds[0]},
-                                     {{0, 0}, ~0u, kThresholds[0]},
-                                     {{~0u, ~0u}, ~0u, kThresholds[0]}};
+  const BernoulliStream streams[] = {{{{0, 0}, 0}, kThresholds[0]},
+                                     {{{~0u, 0}, 0}, kThresholds[0]},
+                                     {{{0, ~0u}, 0}, kThresholds[0]},
+                                     {{{0, 0}, ~0u}, kThresholds[0]},
+                                     {{{~0u, ~0u}, ~0u}, kThresholds[0]}};
   std::set<std::string> seen;
   for (const BernoulliStream& stream : streams) {
     CheckCounts(stream, (std::uint64_t{1} << 36) - 350);

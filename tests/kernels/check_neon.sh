@@ -8,8 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 readonly GOOGLETEST=/usr/src/googletest/googletest
 readonly CXX=aarch64-linux-gnu-g++
-# As server/kernels/CMakeLists.txt has it.
-readonly FLAGS=(-std=c++20 -O3 -I. -I"$GOOGLETEST/include"
+# As the CMakeLists.txt of the kernels and of the project have them.
+readonly FLAGS=(-std=c++20 -O3 -ffp-contract=off -I. -I"$GOOGLETEST/include"
   '-DHWY_DISABLED_TARGETS=(HWY_SVE|HWY_SVE_256|HWY_SVE2|HWY_SVE2_128)')
 readonly WARNINGS=(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
 
@@ -33,7 +33,8 @@ for source in server/kernels/*.cc; do
   compile "$source" "${WARNINGS[@]}"
 done
 symbols=$(aarch64-linux-gnu-nm --demangle --defined-only "${objects[@]}")
-for kernel in BernoulliBits MaskedScale{F32,F64,F16,BF16}; do
+for kernel in BernoulliBits ConcreteDrop {Normal,Uniform}Deviates \
+  {AffineMask,ConcreteGradient,MaskedScale,Multiply}{F32,F64,F16,BF16}; do
   grep -q "dropoutd::kernels::N_NEON::$kernel(" <<<"$symbols" || {
     echo "no $kernel for NEON" >&2
     exit 1

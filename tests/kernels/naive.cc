@@ -65,10 +65,36 @@ std::uint16_t Encode(const Format& format, float value) {
   return static_cast<std::uint16_t>(sign | ((field << fraction_bits) + static_cast<int>(units)));
 }
 
-std::uint64_t Scale16(const Format& format, std::uint16_t x, double scale) {
-  const double value = Decode(format, x);
-  if (std::isnan(value)) return x | 1u << (format.precision - 2);
-  return Encode(format, static_cast<float>(value) * static_cast<float>(scale));
+std::uint64_t QuietBit(DataType dtype) {
+  switch (dtype) {
+    case DataType::kFloat32:
+      return 0x00400000;
+    case DataType::kFloat64:
+      return 0x0008000000000000;
+    case DataType::kFloat16:
+      return 0x0200;
+    case DataType::kBFloat16:
+      return 0x0040;
+  }
+  return 0;
+}
+
+// f of the element with the bits `x` in the compute type, rounded to the element type; a NaN
+// stays the same NaN, quiet.
+template <typename F>
+std::uint64_t MapElement(DataType dtype, std::uint64_t x, F f) {
+  const double value = Value(dtype, x);
+  if (std::isnan(value)) return x | QuietBit(dtype);
+  if (dtype == DataType::kFloat64) return std::bit_cast<std::uint64_t>(f(value));
+  const float y = f(static_cast<float>(value));
+  switch (dtype) {
+    case DataType::kFloat16:
+      return ToFloat16(y);
+    case DataType::kBFloat16:
+      return ToBFloat16(y);
+    default:
+      return std::bit_cast<std::uint32_t>(y);
+  }
 }
 
 }  // namespace
@@ -129,24 +155,30 @@ double FromBFloat16(std::uint16_t bits) { return Decode(kBFloat16, bits); }
 std::uint16_t ToFloat16(float value) { return Encode(kFloat16, value); }
 std::uint16_t ToBFloat16(float value) { return Encode(kBFloat16, value); }
 
-std::uint64_t ScaleElement(DataType dtype, std::uint64_t x, double scale) {
+double Value(DataType dtype, std::uint64_t bits) {
   switch (dtype) {
-    case DataType::kFloat32: {
-      const auto value = std::bit_cast<float>(static_cast<std::uint32_t>(x));
-      if (std::isnan(value)) return x | 0x00400000;
-      return std::bit_cast<std::uint32_t>(value * static_cast<float>(scale));
-    }
-    case DataType::kFloat64: {
-      const auto value = std::bit_cast<double>(x);
-      if (std::isnan(value)) return x | 0x0008000000000000;
-      return std::bit_cast<std::uint64_t>(value * scale);
-    }
+    case DataType::kFloat32:
+      return std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+    case DataType::kFloat64:
+      return std::bit_cast<double>(bits);
     case DataType::kFloat16:
-      return Scale16(kFloat16, static_cast<std::uint16_t>(x), scale);
+      return FromFloat16(static_cast<std::uint16_t>(bits));
     case DataType::kBFloat16:
-      return Scale16(kBFloat16, static_cast<std::uint16_t>(x), scale);
+      return FromBFloat16(static_cast<std::uint16_t>(bits));
   }
   return 0;
+}
+
+std::uint64_t ScaleElement(DataType dtype, std::uint64_t x, double scale) {
+  return MapElement(dtype, x, [&](auto v) { return v * static_cast<decltype(v)>(scale); });
+}
+
+std::uint64_t AffineElement(DataType dtype, std::uint64_t x, double a, double b) {
+  return MapElement(dtype, x, [&](auto v) {
+    using T = decltype(v);
+    const T product = v * static_cast<T>(a);
+    return static_cast<T>(product + static_cast<T>(b));
+  });
 }
 
 std::uint64_t LoadElement(DataType dtype, const std::uint8_t* data, std::size_t i) {
@@ -173,16 +205,15 @@ std::vector<std::uint8_t> MaskedScale(DataType dtype, const std::vector<std::uin
 
 void CallKernel(DataType dtype, const void* x, const std::uint8_t* bits, std::size_t n,
                 double scale, void* y, kernels::Stores stores) {
-  const auto scale32 = static_cast<float>(scale);
   switch (dtype) {
     case DataType::kFloat32:
-      return kernels::MaskedScaleF32(x, bits, n, scale32, y, stores);
+      return kernels::MaskedScaleF32(x, bits, n, scale, y, stores);
     case DataType::kFloat64:
       return kernels::MaskedScaleF64(x, bits, n, scale, y, stores);
     case DataType::kFloat16:
-      return kernels::MaskedScaleF16(x, bits, n, scale32, y, stores);
+      return kernels::MaskedScaleF16(x, bits, n, scale, y, stores);
     case DataType::kBFloat16:
-      return kernels::MaskedScaleBF16(x, bits, n, scale32, y, stores);
+      return kernels::MaskedScaleBF16(x, bits, n, scale, y, stores);
   }
 }
 

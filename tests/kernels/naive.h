@@ -46,9 +46,15 @@ double FromBFloat16(std::uint16_t bits);
 std::uint16_t ToFloat16(float value);   // `value` is not a NaN.
 std::uint16_t ToBFloat16(float value);  // `value` is not a NaN.
 
+// The value of an element with these bits.
+double Value(DataType dtype, std::uint64_t bits);
+
 // Section 4: the bits of a kept element with the bits `x`. `scale` is rounded to the
 // compute type here.
 std::uint64_t ScaleElement(DataType dtype, std::uint64_t x, double scale);
+
+// The bits of a x + b with two roundings in the compute type.
+std::uint64_t AffineElement(DataType dtype, std::uint64_t x, double a, double b);
 
 // Element i of a buffer of any alignment, as bits in the lower bytes.
 std::uint64_t LoadElement(DataType dtype, const std::uint8_t* data, std::size_t i);

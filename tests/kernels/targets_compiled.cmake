@@ -3,7 +3,10 @@
 # Variables: LIBRARY, NM, OBJDUMP.
 cmake_minimum_required(VERSION 3.25)
 
-set(kernels BernoulliBits MaskedScaleF32 MaskedScaleF64 MaskedScaleF16 MaskedScaleBF16)
+set(kernels BernoulliBits ConcreteDrop NormalDeviates UniformDeviates)
+foreach(type F32 F64 F16 BF16)
+  list(APPEND kernels AffineMask${type} ConcreteGradient${type} MaskedScale${type} Multiply${type})
+endforeach()
 set(registers_SSSE3 xmm)
 set(registers_SSE4 xmm)
 set(registers_AVX2 ymm)

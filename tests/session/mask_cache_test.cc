@@ -25,17 +25,17 @@ constexpr std::size_t BudgetFor(std::size_t count, std::size_t byte_size) {
 }
 
 // Which of `ids` are there. Touches them in that order.
-std::vector<MaskId> Present(MaskCache& cache, const std::vector<MaskId>& ids) {
-  std::vector<MaskId> present;
+std::vector<CacheId> Present(MaskCache& cache, const std::vector<CacheId>& ids) {
+  std::vector<CacheId> present;
   std::copy_if(ids.begin(), ids.end(), std::back_inserter(present),
-               [&](MaskId id) { return cache.Get(id) != nullptr; });
+               [&](CacheId id) { return cache.Get(id) != nullptr; });
   return present;
 }
 
 TEST(MaskCacheTest, NewIdsAreDistinctAndNameSomething) {
   MaskCache cache(0);
-  const MaskId first = cache.NewId();
-  const MaskId second = cache.NewId();
+  const CacheId first = cache.NewId();
+  const CacheId second = cache.NewId();
   EXPECT_NE(first, 0u);
   EXPECT_NE(second, 0u);
   EXPECT_NE(first, second);
@@ -57,7 +57,7 @@ TEST(MaskCacheTest, ErasedMasksAreGone) {
   cache.Erase(1);
   cache.Erase(1);
   cache.Erase(3);
-  EXPECT_EQ(Present(cache, {1, 2}), std::vector<MaskId>{2});
+  EXPECT_EQ(Present(cache, {1, 2}), std::vector<CacheId>{2});
   EXPECT_EQ(cache.bytes(), 100 + kOverhead);
   cache.Erase(2);
   EXPECT_EQ(cache.bytes(), 0u);
@@ -65,32 +65,32 @@ TEST(MaskCacheTest, ErasedMasksAreGone) {
 
 TEST(MaskCacheTest, LeastRecentlyUsedGoesFirst) {
   MaskCache cache(BudgetFor(3, 100));
-  for (const MaskId id : {1, 2, 3}) cache.Put(id, MakeBits(100));
+  for (const CacheId id : {1, 2, 3}) cache.Put(id, MakeBits(100));
   EXPECT_NE(cache.Get(1), nullptr);  // From oldest to newest: 2 3 1.
   cache.Put(4, MakeBits(100));       // 3 1 4.
-  EXPECT_EQ(Present(cache, {2}), std::vector<MaskId>{});
+  EXPECT_EQ(Present(cache, {2}), std::vector<CacheId>{});
   cache.Put(3, MakeBits(100));  // 1 4 3.
   cache.Put(5, MakeBits(100));  // 4 3 5.
-  EXPECT_EQ(Present(cache, {1, 4, 3, 5}), (std::vector<MaskId>{4, 3, 5}));
+  EXPECT_EQ(Present(cache, {1, 4, 3, 5}), (std::vector<CacheId>{4, 3, 5}));
 }
 
 TEST(MaskCacheTest, ALargeMaskEvictsSeveralSmallOnes) {
   MaskCache cache(BudgetFor(4, 100));
-  for (const MaskId id : {1, 2, 3, 4}) cache.Put(id, MakeBits(100));
+  for (const CacheId id : {1, 2, 3, 4}) cache.Put(id, MakeBits(100));
   cache.Put(5, MakeBits(100 + 2 * (100 + kOverhead)));
-  EXPECT_EQ(Present(cache, {1, 2, 3, 4, 5}), (std::vector<MaskId>{4, 5}));
+  EXPECT_EQ(Present(cache, {1, 2, 3, 4, 5}), (std::vector<CacheId>{4, 5}));
   EXPECT_EQ(cache.bytes(), cache.budget());
 }
 
 TEST(MaskCacheTest, TinyMasksCountTheirOverhead) {
   constexpr std::size_t kFit = 10;
   MaskCache cache(BudgetFor(kFit, 1));
-  for (MaskId id = 1; id <= 1000; ++id) {
+  for (CacheId id = 1; id <= 1000; ++id) {
     cache.Put(id, MakeBits(1));
     ASSERT_LE(cache.bytes(), cache.budget());
   }
   std::size_t present = 0;
-  for (MaskId id = 1; id <= 1000; ++id) present += cache.Get(id) != nullptr ? 1 : 0;
+  for (CacheId id = 1; id <= 1000; ++id) present += cache.Get(id) != nullptr ? 1 : 0;
   EXPECT_EQ(present, kFit);
 }
 
@@ -105,7 +105,7 @@ TEST(MaskCacheTest, ATooLargeMaskIsNotKeptAndEvictsNothing) {
   MaskCache cache(1000);
   cache.Put(1, MakeBits(100));
   cache.Put(2, MakeBits(1001 - kOverhead));
-  EXPECT_EQ(Present(cache, {1, 2}), std::vector<MaskId>{1});
+  EXPECT_EQ(Present(cache, {1, 2}), std::vector<CacheId>{1});
 }
 
 TEST(MaskCacheTest, PutReplaces) {
@@ -130,12 +130,12 @@ TEST(MaskCacheTest, ReserveEvictsAndUnreserveGivesBack) {
   cache.Put(1, MakeBits(100));
   cache.Put(2, MakeBits(100));
   ASSERT_TRUE(cache.Reserve(100).ok());
-  EXPECT_EQ(Present(cache, {1, 2}), std::vector<MaskId>{2});
+  EXPECT_EQ(Present(cache, {1, 2}), std::vector<CacheId>{2});
   EXPECT_EQ(cache.bytes(), cache.budget());
   cache.Unreserve(100);
   EXPECT_EQ(cache.bytes(), 100 + kOverhead);
   cache.Put(1, MakeBits(100));
-  EXPECT_EQ(Present(cache, {1, 2}), (std::vector<MaskId>{1, 2}));
+  EXPECT_EQ(Present(cache, {1, 2}), (std::vector<CacheId>{1, 2}));
 }
 
 TEST(MaskCacheTest, MasksNeverTakeWhatIsReserved) {
@@ -143,9 +143,9 @@ TEST(MaskCacheTest, MasksNeverTakeWhatIsReserved) {
   ASSERT_TRUE(cache.Reserve(100).ok());
   cache.Put(1, MakeBits(100));
   cache.Put(2, MakeBits(101));
-  EXPECT_EQ(Present(cache, {1, 2}), std::vector<MaskId>{1});
+  EXPECT_EQ(Present(cache, {1, 2}), std::vector<CacheId>{1});
   cache.Put(3, MakeBits(100));
-  EXPECT_EQ(Present(cache, {1, 3}), std::vector<MaskId>{3});
+  EXPECT_EQ(Present(cache, {1, 3}), std::vector<CacheId>{3});
   EXPECT_EQ(cache.bytes(), cache.budget());
 }
 
@@ -155,7 +155,7 @@ TEST(MaskCacheTest, AReservationThatDoesNotFitChangesNothing) {
   cache.Put(1, MakeBits(100));
   cache.Put(2, MakeBits(100));
   EXPECT_EQ(ReasonText(cache.Reserve(101 + 100 + kOverhead)), "QUOTA_MASK_CACHE");
-  EXPECT_EQ(Present(cache, {1, 2}), (std::vector<MaskId>{1, 2}));
+  EXPECT_EQ(Present(cache, {1, 2}), (std::vector<CacheId>{1, 2}));
   EXPECT_EQ(cache.bytes(), cache.budget());
 }
 
@@ -172,21 +172,21 @@ class CacheModel {
  public:
   explicit CacheModel(std::size_t budget) : budget_(budget) {}
 
-  void Put(MaskId id, std::size_t size) {
+  void Put(CacheId id, std::size_t size) {
     Erase(id);
     if (size + kOverhead > budget_ - Reserved()) return;
     EvictFor(size);
     entries_.emplace_front(id, size);
   }
 
-  bool Get(MaskId id) {
+  bool Get(CacheId id) {
     const auto found = Find(id);
     if (found == entries_.end()) return false;
     entries_.splice(entries_.begin(), entries_, found);
     return true;
   }
 
-  void Erase(MaskId id) {
+  void Erase(CacheId id) {
     if (const auto found = Find(id); found != entries_.end()) entries_.erase(found);
   }
 
@@ -212,9 +212,9 @@ class CacheModel {
   }
 
  private:
-  using Entries = std::list<std::pair<MaskId, std::size_t>>;
+  using Entries = std::list<std::pair<CacheId, std::size_t>>;
 
-  Entries::iterator Find(MaskId id) {
+  Entries::iterator Find(CacheId id) {
     return std::find_if(entries_.begin(), entries_.end(),
                         [&](const auto& entry) { return entry.first == id; });
   }
@@ -236,13 +236,13 @@ class CacheModel {
 
 TEST(MaskCacheTest, AgreesWithAModelAfterEveryOperation) {
   constexpr std::size_t kBudget = 8000;
-  constexpr MaskId kIds = 30;
+  constexpr CacheId kIds = 30;
   MaskCache cache(kBudget);
   CacheModel model(kBudget);
   std::mt19937 random(20140615);
   const auto below = [&](unsigned end) { return random() % end; };
   for (int operation = 0; operation < 20'000; ++operation) {
-    const MaskId id = 1 + below(kIds);
+    const CacheId id = 1 + below(kIds);
     // Now and then larger than the budget.
     const std::size_t size = below(20) == 0 ? below(2 * kBudget) : below(1500);
     switch (below(8)) {
@@ -270,12 +270,12 @@ TEST(MaskCacheTest, AgreesWithAModelAfterEveryOperation) {
     ASSERT_EQ(cache.bytes(), model.bytes()) << "operation " << operation;
     ASSERT_LE(cache.bytes(), kBudget) << "operation " << operation;
   }
-  for (MaskId id = 1; id <= kIds; ++id) EXPECT_EQ(cache.Get(id) != nullptr, model.Get(id)) << id;
+  for (CacheId id = 1; id <= kIds; ++id) EXPECT_EQ(cache.Get(id) != nullptr, model.Get(id)) << id;
 }
 
 TEST(MaskCacheTest, StaysWithinTheBudgetUnderManyThreads) {
   constexpr std::size_t kBudget = 20'000;
-  constexpr MaskId kIds = 64;
+  constexpr CacheId kIds = 64;
   constexpr int kThreads = 8;
   const int operations = kSanitized ? 5'000 : 50'000;
   MaskCache cache(kBudget);
@@ -283,11 +283,11 @@ TEST(MaskCacheTest, StaysWithinTheBudgetUnderManyThreads) {
   std::atomic<bool> foreign_mask{false};
 
   // A mask's size follows from its id, so that a foreign mask shows.
-  const auto size_of = [](MaskId id) { return std::size_t{id} * 20; };
+  const auto size_of = [](CacheId id) { return std::size_t{id} * 20; };
   const auto work = [&](unsigned seed) {
     std::mt19937 random(seed);
     for (int operation = 0; operation < operations; ++operation) {
-      const MaskId id = 1 + random() % kIds;
+      const CacheId id = 1 + random() % kIds;
       switch (random() % 4) {
         case 0:
           cache.Put(id, MakeBits(size_of(id)));
@@ -319,7 +319,7 @@ TEST(MaskCacheTest, StaysWithinTheBudgetUnderManyThreads) {
   EXPECT_LE(most, kBudget);
   EXPECT_GT(most, 0u);
   EXPECT_FALSE(foreign_mask);
-  for (MaskId id = 1; id <= kIds; ++id) cache.Erase(id);
+  for (CacheId id = 1; id <= kIds; ++id) cache.Erase(id);
   EXPECT_EQ(cache.bytes(), 0u);
 }
 

@@ -275,7 +275,7 @@ class SessionStepTest : public SessionTest {
   StepRecord NewRecord(double p = 0.5) {
     StepRecord record;
     record.config = std::make_shared<const LayerConfig>(MakeLayer("a", p));
-    record.p = p;
+    record.rate = p;
     record.mask_id = cache_.NewId();
     return record;
   }
@@ -288,11 +288,11 @@ class SessionStepTest : public SessionTest {
 TEST_F(SessionStepTest, ASnapshotHasTheStepsRecord) {
   EXPECT_FALSE(layer_.record.has_value());
   ASSERT_TRUE(
-      session_->Commit(*layer_.state, key_, NewRecord(0.25), MakeBits(100), IfPresent::kReplace)
+      session_->Commit(*layer_.state, key_, NewRecord(0.25), MakeBits(100), nullptr, IfPresent::kReplace)
           .ok());
   const LayerSnapshot now = session_->Snapshot("a", key_).value();
   ASSERT_TRUE(now.record.has_value());
-  EXPECT_EQ(now.record->p, 0.25);
+  EXPECT_EQ(now.record->rate.p, 0.25);
   EXPECT_NE(cache_.Get(now.record->mask_id), nullptr);
   EXPECT_FALSE(session_->Snapshot("a", StepKey{7, 1})->record.has_value());
   EXPECT_FALSE(session_->Snapshot("b", key_)->record.has_value());
@@ -301,18 +301,18 @@ TEST_F(SessionStepTest, ASnapshotHasTheStepsRecord) {
 
 TEST_F(SessionStepTest, KeepLeavesARecordThatIsThere) {
   LayerState& layer = *layer_.state;
-  ASSERT_TRUE(session_->Commit(layer, key_, NewRecord(0.25), nullptr, IfPresent::kKeep).ok());
-  ASSERT_TRUE(session_->Commit(layer, key_, NewRecord(0.75), nullptr, IfPresent::kKeep).ok());
-  EXPECT_EQ(session_->Snapshot("a", key_)->record->p, 0.25);
-  ASSERT_TRUE(session_->Commit(layer, key_, NewRecord(0.75), nullptr, IfPresent::kReplace).ok());
-  EXPECT_EQ(session_->Snapshot("a", key_)->record->p, 0.75);
+  ASSERT_TRUE(session_->Commit(layer, key_, NewRecord(0.25), nullptr, nullptr, IfPresent::kKeep).ok());
+  ASSERT_TRUE(session_->Commit(layer, key_, NewRecord(0.75), nullptr, nullptr, IfPresent::kKeep).ok());
+  EXPECT_EQ(session_->Snapshot("a", key_)->record->rate.p, 0.25);
+  ASSERT_TRUE(session_->Commit(layer, key_, NewRecord(0.75), nullptr, nullptr, IfPresent::kReplace).ok());
+  EXPECT_EQ(session_->Snapshot("a", key_)->record->rate.p, 0.75);
 }
 
 TEST_F(SessionStepTest, NothingIsCommittedToALayerThatWent) {
   ASSERT_TRUE(session_->DeleteLayer("a").ok());
   for (const IfPresent if_present : {IfPresent::kKeep, IfPresent::kReplace}) {
     EXPECT_EQ(
-        ReasonText(session_->Commit(*layer_.state, key_, NewRecord(), MakeBits(100), if_present)),
+        ReasonText(session_->Commit(*layer_.state, key_, NewRecord(), MakeBits(100), nullptr, if_present)),
         "LAYER_NOT_FOUND");
   }
   EXPECT_EQ(ReasonText(session_->MakeRoom(*layer_.state, key_)), "LAYER_NOT_FOUND");
@@ -323,7 +323,7 @@ TEST_F(SessionStepTest, NothingIsCommittedToALayerThatWent) {
 TEST_F(SessionStepTest, NorWhereItsNameWasTakenByAnother) {
   ASSERT_TRUE(session_->DeleteLayer("a").ok());
   ASSERT_TRUE(session_->CreateLayer(MakeLayer("a", 0.5)).ok());
-  EXPECT_EQ(ReasonText(session_->Commit(*layer_.state, key_, NewRecord(), MakeBits(100),
+  EXPECT_EQ(ReasonText(session_->Commit(*layer_.state, key_, NewRecord(), MakeBits(100), nullptr,
                                         IfPresent::kReplace)),
             "LAYER_NOT_FOUND");
   EXPECT_FALSE(session_->Snapshot("a", key_)->record.has_value());
@@ -332,7 +332,7 @@ TEST_F(SessionStepTest, NorWhereItsNameWasTakenByAnother) {
 
 TEST_F(SessionStepTest, ADeletedLayerLeavesTheCache) {
   ASSERT_TRUE(
-      session_->Commit(*layer_.state, key_, NewRecord(), MakeBits(100), IfPresent::kReplace).ok());
+      session_->Commit(*layer_.state, key_, NewRecord(), MakeBits(100), nullptr, IfPresent::kReplace).ok());
   EXPECT_GT(cache_.bytes(), 0u);
   const LayerSnapshot held = session_->Snapshot("a", key_).value();
   ASSERT_TRUE(session_->DeleteLayer("a").ok());
@@ -346,11 +346,11 @@ TEST_F(SessionStepTest, ADeletedLayerLeavesTheCache) {
 TEST_F(SessionStepTest, RecachesOnlyTheMaskOfTheRecord) {
   LayerState& layer = *layer_.state;
   const StepRecord first = NewRecord();
-  ASSERT_TRUE(session_->Commit(layer, key_, first, nullptr, IfPresent::kReplace).ok());
+  ASSERT_TRUE(session_->Commit(layer, key_, first, nullptr, nullptr, IfPresent::kReplace).ok());
   session_->Recache(layer, key_, first.mask_id, MakeBits(100));
   EXPECT_NE(cache_.Get(first.mask_id), nullptr);
   const StepRecord second = NewRecord();
-  ASSERT_TRUE(session_->Commit(layer, key_, second, nullptr, IfPresent::kReplace).ok());
+  ASSERT_TRUE(session_->Commit(layer, key_, second, nullptr, nullptr, IfPresent::kReplace).ok());
   session_->Recache(layer, key_, first.mask_id, MakeBits(100));
   EXPECT_EQ(cache_.bytes(), 0u);
   session_->ReleaseStep(layer, key_);
@@ -362,7 +362,7 @@ TEST_F(SessionStepTest, ASessionLeavesTheCacheAlsoWhereACallHoldsItsLayer) {
   auto session = Make(MakeSpec("t", 1, {MakeLayer("a", 0.5)})).value();
   const LayerSnapshot held = session->Snapshot("a", key_).value();
   ASSERT_TRUE(
-      session->Commit(*held.state, key_, NewRecord(), MakeBits(100), IfPresent::kReplace).ok());
+      session->Commit(*held.state, key_, NewRecord(), MakeBits(100), nullptr, IfPresent::kReplace).ok());
   session.reset();
   EXPECT_EQ(cache_.bytes(), 0u);
   EXPECT_EQ(budget_.total, 0u);
@@ -373,7 +373,7 @@ TEST_F(SessionStepTest, ReleasesTheStepsOfOneLayerOrOfAll) {
     const LayerSnapshot layer = session_->Snapshot(id, std::nullopt).value();
     for (std::uint64_t step = 0; step < 5; ++step) {
       ASSERT_TRUE(
-          session_->Commit(*layer.state, {step, 0}, NewRecord(), MakeBits(10), IfPresent::kReplace)
+          session_->Commit(*layer.state, {step, 0}, NewRecord(), MakeBits(10), nullptr, IfPresent::kReplace)
               .ok());
     }
   }

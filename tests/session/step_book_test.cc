@@ -21,7 +21,7 @@ class StepBookTest : public testing::Test {
  protected:
   static StepRecord Record(double p) {
     StepRecord record;
-    record.p = p;
+    record.rate = p;
     return record;
   }
 
@@ -31,7 +31,7 @@ class StepBookTest : public testing::Test {
     if (!room.ok()) return room;
     StepRecord record;
     record.mask_id = cache_.NewId();
-    const MaskId id = record.mask_id;
+    const CacheId id = record.mask_id;
     book.Put(key, record);
     cache_.Put(id, MakeBits(kMaskBytes));
     return room;
@@ -67,7 +67,7 @@ TEST_F(StepBookTest, FindsWhatWasPut) {
   EXPECT_EQ(book.Find({3, 0}), nullptr);
   book.Put({3, 0}, Record(0.25));
   ASSERT_NE(book.Find({3, 0}), nullptr);
-  EXPECT_EQ(book.Find({3, 0})->p, 0.25);
+  EXPECT_EQ(book.Find({3, 0})->rate.p, 0.25);
   EXPECT_EQ(budget.total, 1u);
 }
 
@@ -76,8 +76,8 @@ TEST_F(StepBookTest, SampleOffsetsOfAStepHaveTheirOwnRecords) {
   StepBook book(budget);
   book.Put({3, 0}, Record(0.25));
   book.Put({3, 32}, Record(0.75));
-  EXPECT_EQ(book.Find({3, 0})->p, 0.25);
-  EXPECT_EQ(book.Find({3, 32})->p, 0.75);
+  EXPECT_EQ(book.Find({3, 0})->rate.p, 0.25);
+  EXPECT_EQ(book.Find({3, 32})->rate.p, 0.75);
   EXPECT_EQ(book.Find({3, 16}), nullptr);
   EXPECT_TRUE(book.Release({3, 0}));
   EXPECT_EQ(book.Find({3, 0}), nullptr);
@@ -88,7 +88,7 @@ TEST_F(StepBookTest, AReplacedRecordTakesItsMaskAlong) {
   StepBudget budget(cache_, kMany, kMany);
   StepBook book(budget);
   ASSERT_TRUE(AddCached(book, {3, 0}).ok());
-  const MaskId first = book.Find({3, 0})->mask_id;
+  const CacheId first = book.Find({3, 0})->mask_id;
   ASSERT_TRUE(AddCached(book, {3, 0}).ok());
   EXPECT_EQ(cache_.Get(first), nullptr);
   EXPECT_EQ(cache_.bytes(), kMaskCost);

@@ -15,7 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/base/error.h"
-#include "server/dropout/apply.h"
+#include "server/dropout/pass.h"
 #include "server/dropout/plan.h"
 #include "server/session/engine.h"
 

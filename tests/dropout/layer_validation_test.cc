@@ -1,8 +1,7 @@
-#include "server/dropout/layer_config.h"
+#include "server/dropout/layer_validation.h"
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -89,11 +88,6 @@ TEST(Validate, EveryScalingAndGenerator) {
   }
   EXPECT_FALSE(IsSequential(Generator::kPhilox));
   EXPECT_TRUE(IsSequential(Generator::kNumpyLegacy));
-}
-
-TEST(BuiltVariants, DropoutIsOne) {
-  const auto variants = BuiltVariants();
-  EXPECT_NE(std::find(variants.begin(), variants.end(), "dropout"), variants.end());
 }
 
 TEST(LayerConfig, EqualityLooksAtEveryField) {

@@ -1,0 +1,293 @@
+#include "server/dropout/linear.h"
+
+#include <Eigen/Core>
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+#include "server/kernels/bernoulli_bits.h"
+#include "server/kernels/masked_scale.h"
+
+namespace dropoutd {
+namespace {
+
+using Index = Eigen::Index;
+
+template <typename T>
+using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+template <typename T>
+using ConstMap = Eigen::Map<const Matrix<T>, 0, Eigen::OuterStride<>>;
+template <typename T>
+using MutableMap = Eigen::Map<Matrix<T>, 0, Eigen::OuterStride<>>;
+
+// Of one tile of weights, of rows of the input or of rows of the output.
+constexpr std::size_t kTileBytes = std::size_t{1} << 19;
+
+// Calls f.operator()<T>() with the C++ type of `dtype`.
+template <typename F>
+auto WithType(DataType dtype, F f) {
+  switch (dtype) {
+    case DataType::kFloat64:
+      return f.template operator()<double>();
+    case DataType::kFloat16:
+      return f.template operator()<Eigen::half>();
+    case DataType::kBFloat16:
+      return f.template operator()<Eigen::bfloat16>();
+    case DataType::kFloat32:
+      break;
+  }
+  return f.template operator()<float>();
+}
+
+// A rectangle of a matrix.
+struct Block {
+  Index row = 0;
+  Index column = 0;
+  Index rows = 0;
+  Index columns = 0;
+
+  friend bool operator==(const Block&, const Block&) = default;
+};
+
+// Cuts 0 .. total - 1 into pieces of at most `most`.
+template <typename Body>
+void ForEachPiece(Index total, Index most, Body body) {
+  for (Index at = 0; at < total; at += most) body(at, std::min(most, total - at));
+}
+
+// A block of a row-major matrix of any type, as values of type T.
+template <typename T>
+Matrix<T> ReadBlock(DataType dtype, const void* data, Index columns, const Block& block) {
+  return WithType(dtype, [&]<typename S>() -> Matrix<T> {
+    const S* const first = static_cast<const S*>(data) + block.row * columns + block.column;
+    return ConstMap<S>(first, block.rows, block.columns, Eigen::OuterStride<>(columns))
+        .template cast<T>();
+  });
+}
+
+template <typename T>
+void WriteBlock(DataType dtype, void* data, Index columns, const Block& block,
+                const Matrix<T>& values) {
+  WithType(dtype, [&]<typename S>() {
+    S* const first = static_cast<S*>(data) + block.row * columns + block.column;
+    MutableMap<S>(first, block.rows, block.columns, Eigen::OuterStride<>(columns)) =
+        values.template cast<S>();
+  });
+}
+
+inline void MaskedScale(float* w, const std::uint8_t* bits, std::size_t n, double scale) {
+  kernels::MaskedScaleF32(w, bits, n, static_cast<float>(scale), w, kernels::Stores::kCached);
+}
+
+inline void MaskedScale(double* w, const std::uint8_t* bits, std::size_t n, double scale) {
+  kernels::MaskedScaleF64(w, bits, n, scale, w, kernels::Stores::kCached);
+}
+
+// The layer's geometry in Eigen's terms, with tile sizes for compute type T.
+template <typename T>
+class Tiling {
+ public:
+  explicit Tiling(const Plan& plan)
+      : rows(static_cast<Index>(plan.linear.rows)),
+        in(static_cast<Index>(plan.linear.in_features)),
+        out(static_cast<Index>(plan.linear.out_features)),
+        mask_rows(plan.linear.is_masked ? static_cast<Index>(plan.linear.rows_per_sample) : rows),
+        tile_in(std::min(in, kElements)),
+        tile_out(std::clamp<Index>(kElements / tile_in, 1, out)),
+        tile_rows(std::max<Index>(1, kElements / std::max(tile_in, tile_out))) {}
+
+  const Index rows;
+  const Index in;
+  const Index out;
+  const Index mask_rows;  // Rows that have one mask.
+  const Index tile_in;
+  const Index tile_out;
+  const Index tile_rows;
+
+  // Calls body(mask, row, rows) for rows that share a mask, at most tile_rows at once.
+  template <typename Body>
+  void ForEachRows(Body body) const {
+    for (Index mask = 0, row = 0; row < rows; ++mask, row += mask_rows) {
+      ForEachPiece(std::min(mask_rows, rows - row), tile_rows,
+                   [&](Index at, Index n) { body(mask, row + at, n); });
+    }
+  }
+
+ private:
+  static constexpr Index kElements = static_cast<Index>(kTileBytes / sizeof(T));
+};
+
+// Makes tiles of weights, masked for one sample or as they are. Keeps the last one.
+template <typename T>
+class MaskedWeights {
+ public:
+  MaskedWeights(const Plan& plan, const Parameter& weight) : plan_(plan), weight_(weight) {}
+
+  // The tile `block` of mask number `mask`, times the plan's scale.
+  const Matrix<T>& Tile(Index mask, const Block& block) {
+    if (mask == mask_ && block == block_) return tile_;
+    mask_ = mask;
+    block_ = block;
+    tile_ = ReadBlock<T>(weight_.dtype, weight_.data.data(), in(), block);
+    Apply(mask, block, tile_);
+    return tile_;
+  }
+
+  // Masks `values`, which stand where `block` does.
+  void Apply(Index mask, const Block& block, Matrix<T>& values) {
+    if (!plan_.linear.is_masked) {
+      values *= static_cast<T>(plan_.scale);
+      return;
+    }
+    // Whole rows follow each other in the mask too.
+    const bool joined = block.columns == in();
+    const Index count = joined ? block.rows * block.columns : block.columns;
+    bits_.resize(static_cast<std::size_t>(count + 7) / 8);
+    for (Index row = 0; row < (joined ? 1 : block.rows); ++row) {
+      const Index at = (mask * out() + block.row + row) * in() + block.column;
+      kernels::BernoulliBits(plan_.stream, plan_.layout.first_index + static_cast<std::uint64_t>(at),
+                             static_cast<std::size_t>(count), bits_.data());
+      MaskedScale(values.data() + row * block.columns, bits_.data(),
+                  static_cast<std::size_t>(count), plan_.scale);
+    }
+  }
+
+ private:
+  Index in() const { return static_cast<Index>(plan_.linear.in_features); }
+  Index out() const { return static_cast<Index>(plan_.linear.out_features); }
+
+  const Plan& plan_;
+  const Parameter& weight_;
+  Index mask_ = -1;
+  Block block_;
+  Matrix<T> tile_;
+  std::vector<std::uint8_t> bits_;
+};
+
+template <typename T>
+void Forward(const Plan& plan, const Parameters& parameters, DataType dtype, const void* x,
+             void* y) {
+  const Tiling<T> tiling(plan);
+  MaskedWeights<T> weights(plan, *parameters.Find(kWeight));
+  const Parameter* const bias = plan.linear.has_bias ? parameters.Find(kBias) : nullptr;
+  ForEachPiece(tiling.out, tiling.tile_out, [&](Index o, Index outs) {
+    tiling.ForEachRows([&](Index mask, Index row, Index rows) {
+      Matrix<T> product = Matrix<T>::Zero(rows, outs);
+      ForEachPiece(tiling.in, tiling.tile_in, [&](Index i, Index ins) {
+        const Matrix<T> input = ReadBlock<T>(dtype, x, tiling.in, {row, i, rows, ins});
+        product.noalias() += input * weights.Tile(mask, {o, i, outs, ins}).transpose();
+      });
+      if (bias != nullptr) {
+        product.rowwise() +=
+            ReadBlock<T>(bias->dtype, bias->data.data(), tiling.out, {0, o, 1, outs}).row(0);
+      }
+      WriteBlock(dtype, y, tiling.out, {row, o, rows, outs}, product);
+    });
+  });
+}
+
+template <typename T>
+void InputGradient(const Plan& plan, const Parameters& parameters, DataType dtype, const void* dy,
+                   void* dx) {
+  const Tiling<T> tiling(plan);
+  MaskedWeights<T> weights(plan, *parameters.Find(kWeight));
+  ForEachPiece(tiling.in, tiling.tile_in, [&](Index i, Index ins) {
+    tiling.ForEachRows([&](Index mask, Index row, Index rows) {
+      Matrix<T> product = Matrix<T>::Zero(rows, ins);
+      ForEachPiece(tiling.out, tiling.tile_out, [&](Index o, Index outs) {
+        const Matrix<T> gradient = ReadBlock<T>(dtype, dy, tiling.out, {row, o, rows, outs});
+        product.noalias() += gradient * weights.Tile(mask, {o, i, outs, ins});
+      });
+      WriteBlock(dtype, dx, tiling.in, {row, i, rows, ins}, product);
+    });
+  });
+}
+
+Parameter LikeParameter(const Parameter& parameter) {
+  return {parameter.name, parameter.dtype, parameter.shape,
+          std::vector<std::byte>(parameter.data.size())};
+}
+
+template <typename T>
+Parameter WeightGradient(const Plan& plan, const Parameter& weight, DataType dtype, const void* x,
+                         const void* dy) {
+  const Tiling<T> tiling(plan);
+  MaskedWeights<T> masks(plan, weight);
+  Parameter gradient = LikeParameter(weight);
+  ForEachPiece(tiling.out, tiling.tile_out, [&](Index o, Index outs) {
+    ForEachPiece(tiling.in, tiling.tile_in, [&](Index i, Index ins) {
+      const Block block = {o, i, outs, ins};
+      Matrix<T> sum = Matrix<T>::Zero(outs, ins);
+      Matrix<T> product(outs, ins);
+      tiling.ForEachRows([&](Index mask, Index row, Index rows) {
+        const Matrix<T> input = ReadBlock<T>(dtype, x, tiling.in, {row, i, rows, ins});
+        const Matrix<T> error = ReadBlock<T>(dtype, dy, tiling.out, {row, o, rows, outs});
+        product.noalias() = error.transpose() * input;
+        masks.Apply(mask, block, product);
+        sum += product;
+      });
+      WriteBlock(gradient.dtype, gradient.data.data(), tiling.in, block, sum);
+    });
+  });
+  return gradient;
+}
+
+template <typename T>
+Parameter BiasGradient(const Plan& plan, const Parameter& bias, DataType dtype, const void* dy) {
+  const Tiling<T> tiling(plan);
+  Parameter gradient = LikeParameter(bias);
+  ForEachPiece(tiling.out, tiling.tile_out, [&](Index o, Index outs) {
+    Matrix<T> sum = Matrix<T>::Zero(1, outs);
+    tiling.ForEachRows([&](Index, Index row, Index rows) {
+      sum += ReadBlock<T>(dtype, dy, tiling.out, {row, o, rows, outs}).colwise().sum();
+    });
+    WriteBlock(gradient.dtype, gradient.data.data(), tiling.out, {0, o, 1, outs}, sum);
+  });
+  return gradient;
+}
+
+template <typename T>
+std::optional<LinearGradients> Backward(const Plan& plan, const Parameters& parameters,
+                                        DataType dtype, const void* x, const void* dy, void* dx) {
+  InputGradient<T>(plan, parameters, dtype, dy, dx);
+  if (x == nullptr) return std::nullopt;
+  LinearGradients gradients{WeightGradient<T>(plan, *parameters.Find(kWeight), dtype, x, dy), {}};
+  if (plan.linear.has_bias) {
+    gradients.bias = BiasGradient<T>(plan, *parameters.Find(kBias), dtype, dy);
+  }
+  return gradients;
+}
+
+}  // namespace
+
+absl::Status CheckLinearParameters(const Plan& plan, const Parameters& parameters) {
+  for (const auto name : {kWeight, kBias}) {
+    if (name == kBias && !plan.linear.has_bias) continue;
+    if (parameters.Find(name) != nullptr) continue;
+    return MakeError(Reason::kParametersRequired,
+                     absl::StrCat("parameters: ", absl::string_view(name.data(), name.size()),
+                                  " is not set; call SetParameters first"));
+  }
+  return absl::OkStatus();
+}
+
+void LinearForward(const Plan& plan, const Parameters& parameters, DataType dtype, const void* x,
+                   void* y) {
+  if (dtype == DataType::kFloat64) return Forward<double>(plan, parameters, dtype, x, y);
+  Forward<float>(plan, parameters, dtype, x, y);
+}
+
+std::optional<LinearGradients> LinearBackward(const Plan& plan, const Parameters& parameters,
+                                              DataType dtype, const void* x, const void* dy,
+                                              void* dx) {
+  if (dtype == DataType::kFloat64) {
+    return Backward<double>(plan, parameters, dtype, x, dy, dx);
+  }
+  return Backward<float>(plan, parameters, dtype, x, dy, dx);
+}
+
+}  // namespace dropoutd

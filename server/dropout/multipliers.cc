@@ -1,0 +1,72 @@
+#include "server/dropout/multipliers.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "server/dropout/noise_runs.h"
+#include "server/kernels/concrete.h"
+#include "server/kernels/deviates.h"
+
+namespace dropoutd {
+namespace {
+
+std::size_t NoiseCount(const Plan& plan) {
+  return static_cast<std::size_t>(plan.layout.noise.ElementCount());
+}
+
+}  // namespace
+
+Multipliers::Multipliers(const Plan& plan) : plan_(plan) {
+  if (plan.layout.IsElementwise()) return;
+  shared_.resize(NoiseCount(plan));
+  Draw(0, shared_.size(), shared_.data());
+}
+
+void Multipliers::Draw(std::size_t begin, std::size_t n, double* noise) const {
+  const std::uint64_t first = plan_.layout.first_index + begin;
+  if (plan_.law == NoiseLaw::kGaussian) {
+    kernels::NormalDeviates(plan_.stream, first, n, noise);
+  } else {
+    kernels::UniformDeviates(plan_.stream, first, n, noise);
+    kernels::ConcreteDrop(noise, n, plan_.rate.logit_p, plan_.temperature, noise);
+  }
+}
+
+void Multipliers::Noise(std::size_t begin, std::size_t n, double* noise) const {
+  if (shared_.empty()) return Draw(begin, n, noise);
+  NoiseRuns runs(plan_.layout, begin);
+  while (n != 0) {
+    const NoiseRun run = runs.Next(n);
+    if (run.repeated) {
+      std::fill_n(noise, run.count, shared_[run.noise_at]);
+    } else {
+      std::memcpy(noise, &shared_[run.noise_at], run.count * sizeof(double));
+    }
+    noise += run.count;
+    n -= run.count;
+  }
+}
+
+void Multipliers::FromNoise(std::size_t n, double* noise) const {
+  const double q = plan_.rate.q;
+  if (plan_.law == NoiseLaw::kGaussian) {
+    const double s = std::sqrt(plan_.rate.p / q);
+    for (std::size_t i = 0; i < n; ++i) noise[i] = 1.0 + s * noise[i];
+  } else {
+    for (std::size_t i = 0; i < n; ++i) noise[i] = (1.0 - noise[i]) / q;
+  }
+}
+
+std::vector<double> DrawMultipliers(const Plan& plan) {
+  // The noise itself as the tensor: each draw once.
+  Plan own = plan;
+  own.layout.tensor = plan.layout.noise;
+  std::vector<double> multipliers(NoiseCount(own));
+  const Multipliers source(own);
+  source.Noise(0, multipliers.size(), multipliers.data());
+  source.FromNoise(multipliers.size(), multipliers.data());
+  return multipliers;
+}
+
+}  // namespace dropoutd

@@ -1,0 +1,138 @@
+// What kernels of the form y[i] = f(x[i]) share: how each element type is read and written,
+// and the walk over contiguous elements. Compiled once for each instruction set.
+#if defined(DROPOUTD_SERVER_KERNELS_ELEMENTWISE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef DROPOUTD_SERVER_KERNELS_ELEMENTWISE_INL_H_
+#undef DROPOUTD_SERVER_KERNELS_ELEMENTWISE_INL_H_
+#else
+#define DROPOUTD_SERVER_KERNELS_ELEMENTWISE_INL_H_
+#endif
+
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "server/kernels/half-inl.h"
+#include "server/kernels/stores.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace dropoutd::kernels::HWY_NAMESPACE {
+
+constexpr std::size_t kGroup = 64;  // Elements of one 64-bit word of mask bits.
+constexpr std::size_t kPrefetchAhead = 4096;
+
+// An element type: its Storage, and the type and vector in which it is Computed.
+template <typename T>
+struct FloatType {
+  using Storage = T;
+  using Compute = T;
+  using D = hn::ScalableTag<T>;
+
+  static HWY_INLINE hn::Vec<D> Load(const T* x) { return hn::LoadU(D(), x); }
+
+  static HWY_INLINE void Store(hn::Vec<D> v, T* y, bool stream) {
+    if (stream) {
+      hn::Stream(v, D(), y);
+    } else {
+      hn::StoreU(v, D(), y);
+    }
+  }
+};
+
+template <class Format>
+struct HalfType {
+  using Storage = std::uint16_t;
+  using Compute = float;
+  using D = DF;
+  using D16 = hn::Rebind<std::uint16_t, DF>;
+
+  static HWY_INLINE VF Load(const std::uint16_t* x) {
+    return Format::Widen(hn::PromoteTo(DU(), hn::LoadU(D16(), x)));
+  }
+
+  static HWY_INLINE void Store(VF v, std::uint16_t* y, bool stream) {
+    const auto narrow = hn::TruncateTo(D16(), Format::Narrow(v));
+    if (stream) {
+      hn::Stream(narrow, D16(), y);
+    } else {
+      hn::StoreU(narrow, D16(), y);
+    }
+  }
+};
+
+using Float32Type = FloatType<float>;
+using Float64Type = FloatType<double>;
+using Float16Type = HalfType<Float16Format>;
+using BFloat16Type = HalfType<BFloat16Format>;
+
+// The vector's elements j, j + 1, ... of a group of 64 whose mask bits are `word`, as a mask.
+template <class Type>
+HWY_INLINE hn::Mask<typename Type::D> GroupMask(std::uint64_t word, std::size_t j) {
+  const hn::RebindToUnsigned<typename Type::D> du;
+  using TBits = hn::TFromD<decltype(du)>;
+  constexpr std::size_t kLaneBits = sizeof(TBits) * 8;
+  const auto lane_bit = hn::Shl(hn::Set(du, 1), hn::Iota(du, 0));
+  const auto bits = hn::Set(du, static_cast<TBits>(word >> (j - j % kLaneBits)));
+  const auto shifted = hn::ShiftRightSame(bits, static_cast<int>(j % kLaneBits));
+  return hn::RebindMask(typename Type::D(), hn::TestBit(shifted, lane_bit));
+}
+
+template <class Type, class Group>
+HWY_INLINE void MapGroup(const typename Type::Storage* x, const Group& group,
+                         typename Type::Storage* y, bool stream) {
+  const std::size_t lanes = hn::Lanes(typename Type::D());
+  for (std::size_t j = 0; j < kGroup; j += lanes) {
+    Type::Store(group.template Map<Type>(Type::Load(x + j), j), y + j, stream);
+  }
+}
+
+// y[i] = f(x[i]) for i < n. `op.At(i, size)` gives the f of the `size` (1 to 64) elements from
+// i on, i a multiple of 64, as an object whose Map<Type>(v, j) maps the vector of the
+// elements i + j, ... x and y: any alignment; the same place or apart.
+template <class Type, class Op>
+HWY_INLINE void ForEachGroup(const void* x_bytes, std::size_t n, void* y_bytes, Stores stores,
+                             const Op& op) {
+  using T = typename Type::Storage;
+  const auto* x = static_cast<const T*>(x_bytes);
+  auto* y = static_cast<T*>(y_bytes);
+  // Streaming stores need aligned places, and vectors of 16 bytes or more: Highway rounds
+  // smaller ones up, past their end. Anything else is stored as usual.
+  const std::size_t vector_bytes = hn::Lanes(typename Type::D()) * sizeof(T);
+  const bool stream = stores == Stores::kStreaming && vector_bytes >= 16 &&
+                      reinterpret_cast<std::uintptr_t>(y) % vector_bytes == 0;
+  std::size_t i = 0;
+  for (; i + kGroup <= n; i += kGroup) {
+    if (stream) {
+      for (std::size_t b = 0; b < kGroup * sizeof(T); b += 64) {
+        hwy::Prefetch(reinterpret_cast<const char*>(x + i) + kPrefetchAhead + b);
+      }
+      MapGroup<Type>(x + i, op.At(i, kGroup), y + i, true);
+    } else {
+      MapGroup<Type>(x + i, op.At(i, kGroup), y + i, false);
+    }
+  }
+  if (i < n) {
+    T buffer[kGroup] = {};
+    std::memcpy(buffer, x + i, (n - i) * sizeof(T));
+    MapGroup<Type>(buffer, op.At(i, n - i), buffer, false);
+    std::memcpy(y + i, buffer, (n - i) * sizeof(T));
+  }
+}
+
+// The mask bits of `size` (1 to 64) elements from i on; those past them are 0.
+HWY_INLINE std::uint64_t LoadWord(const std::uint8_t* bits, std::size_t i, std::size_t size) {
+  std::uint64_t word = 0;
+  if (size == kGroup) {
+    std::memcpy(&word, bits + i / 8, sizeof(word));
+  } else {
+    std::memcpy(&word, bits + i / 8, (size + 7) / 8);
+  }
+  return word;
+}
+
+}  // namespace dropoutd::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // include guard, toggled for each target

@@ -1,0 +1,37 @@
+#include "server/session/step_run.h"
+
+#include <cstring>
+#include <utility>
+
+#include "server/session/step_run_state.h"
+
+namespace dropoutd {
+
+StepRun::StepRun(std::unique_ptr<State> state) : state_(std::move(state)) {}
+StepRun::StepRun(StepRun&&) noexcept = default;
+StepRun& StepRun::operator=(StepRun&&) noexcept = default;
+StepRun::~StepRun() = default;
+
+const Shape& StepRun::output_shape() const { return state_->output_shape; }
+
+bool StepRun::piecewise() const { return state_->plan.action != Action::kLinear; }
+
+void StepRun::Run(std::size_t begin, std::size_t n, const void* x, void* y) {
+  State& s = *state_;
+  // Before the pass, which may write over x.
+  if (s.retaining != nullptr) {
+    const auto size = static_cast<std::size_t>(ElementSize(s.dtype));
+    std::memcpy(s.retaining->data.data() + begin * size, x, n * size);
+  }
+  if (s.concrete.has_value()) s.concrete->Add(begin, n, s.dtype, x);
+  if (s.pass.has_value()) {
+    s.pass->Run(begin, n, x, y);
+  } else if (s.is_forward) {
+    LinearForward(s.plan, *s.parameters, s.dtype, x, y);
+  } else {
+    const void* const input = s.retained != nullptr ? s.retained->data.data() : nullptr;
+    s.linear = LinearBackward(s.plan, *s.parameters, s.dtype, input, x, y);
+  }
+}
+
+}  // namespace dropoutd

@@ -1,0 +1,73 @@
+// A Forward or Backward in progress.
+#ifndef DROPOUTD_SERVER_SESSION_STEP_RUN_H_
+#define DROPOUTD_SERVER_SESSION_STEP_RUN_H_
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "server/dropout/concrete_gradient.h"
+#include "server/dropout/linear.h"
+#include "server/dropout/pass.h"
+#include "server/dropout/plan.h"
+#include "server/session/retained_input.h"
+#include "server/session/session.h"
+
+namespace dropoutd {
+
+// A mask; Mask in the proto. Either bits or multipliers.
+struct MaskView {
+  Shape shape;
+  double scale = 1.0;
+  std::vector<double> sample_scales;
+  SharedBits bits;
+  std::vector<double> multipliers;
+};
+
+struct ForwardOutcome {
+  Mode mode = Mode::kTrain;
+  double p = 0.0;
+  std::optional<MaskView> mask;  // If it was asked for.
+};
+
+struct BackwardOptions {
+  bool release = false;
+  std::optional<double> weight_squared_norm;  // For concrete's weight regulariser.
+};
+
+struct BackwardOutcome {
+  std::vector<Parameter> parameter_gradients;
+};
+
+// Made and finished by the engine, which it must not outlive. Holds its session and layer, and no
+// lock. Move-only; one thread at a time.
+class StepRun {
+ public:
+  StepRun(StepRun&&) noexcept;
+  StepRun& operator=(StepRun&&) noexcept;
+  ~StepRun();
+
+  // Of the answer's tensor, which has the type of the call's.
+  const Shape& output_shape() const;
+
+  // False: only one Run, of the whole tensor, aligned for its type, into another place.
+  bool piecewise() const;
+
+  // Elements begin .. begin + n - 1 of the call's tensor, from x to y, in the order of the elements
+  // and each once. begin and, but for the end, n are multiples of Pass::kGranule. x and y have any
+  // alignment; they may be the same place, and must not overlap otherwise.
+  void Run(std::size_t begin, std::size_t n, const void* x, void* y);
+
+ private:
+  friend class Engine;
+  struct State;
+
+  explicit StepRun(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace dropoutd
+
+#endif  // DROPOUTD_SERVER_SESSION_STEP_RUN_H_
