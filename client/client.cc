@@ -202,12 +202,14 @@ absl::StatusOr<ForwardResult> Client::Forward(const StepRef& step, const TensorV
 }
 
 absl::StatusOr<BackwardResult> Client::Backward(const StepRef& step,
-                                                const TensorView& output_gradient, bool release) {
+                                                const TensorView& output_gradient,
+                                                const BackwardOptions& options) {
   v1::BackwardRequest request;
   ToProto(step, &request);
   ToProto(output_gradient, request.mutable_output_gradient());
-  request.set_release(release);
-  const Rpc rpc = release ? Rpc::kBackwardRelease : Rpc::kBackward;
+  request.set_release(options.release);
+  if (options.weight_squared_norm) request.set_weight_squared_norm(*options.weight_squared_norm);
+  const Rpc rpc = options.release ? Rpc::kBackwardRelease : Rpc::kBackward;
   return Converted(impl_->Call(rpc, &Stub::Backward, request));
 }
 
