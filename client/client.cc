@@ -259,19 +259,21 @@ absl::StatusOr<ForwardResult> Client::ForwardInto(const StepRef& step, const Ten
 }
 
 absl::StatusOr<BackwardResult> Client::Backward(const StepRef& step,
-                                                const TensorView& output_gradient, bool release) {
-  return BackwardInto(step, output_gradient, nullptr, 0, release);
+                                                const TensorView& output_gradient,
+                                                const BackwardOptions& options) {
+  return BackwardInto(step, output_gradient, nullptr, 0, options);
 }
 
 absl::StatusOr<BackwardResult> Client::BackwardInto(const StepRef& step,
                                                     const TensorView& output_gradient,
                                                     void* input_gradient, std::size_t byte_size,
-                                                    bool release) {
+                                                    const BackwardOptions& options) {
   v1::BackwardRequest request;
   ToProto(step, &request);
-  request.set_release(release);
+  request.set_release(options.release);
+  if (options.weight_squared_norm) request.set_weight_squared_norm(*options.weight_squared_norm);
   absl::StatusOr<StepAnswer> answer = impl_->Step(
-      release ? Rpc::kBackwardRelease : Rpc::kBackward,
+      options.release ? Rpc::kBackwardRelease : Rpc::kBackward,
       {false, step.session_id, request.SerializeAsString(), output_gradient,
        {input_gradient, byte_size}});
   if (!answer.ok()) return answer.status();

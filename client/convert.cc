@@ -17,12 +17,6 @@ std::vector<Value> Enumerators(const Numbers& numbers) {
   return values;
 }
 
-Variant VariantOf(const v1::Layer& message) {
-  if (!message.has_dropout()) return std::monostate{};
-  const auto& axes = message.dropout().broadcast_axes();
-  return Dropout{{axes.begin(), axes.end()}};
-}
-
 void CopyLimits(const v1::Limits& limits, ServerInfo* info) {
   info->max_sessions = limits.max_sessions();
   info->max_layers_per_session = limits.max_layers_per_session();
@@ -41,19 +35,6 @@ void ToProto(const TensorView& tensor, v1::Tensor* message) {
   message->set_dtype(static_cast<v1::DataType>(tensor.dtype));
   message->mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
   message->set_data(tensor.data, tensor.byte_size);
-}
-
-void ToProto(const Layer& layer, v1::Layer* message) {
-  message->set_layer_id(layer.layer_id);
-  message->set_mode(static_cast<v1::Mode>(layer.mode));
-  message->set_revision(layer.revision);
-  message->set_p(layer.p);
-  message->set_generator(static_cast<v1::Generator>(layer.generator));
-  message->set_scaling(static_cast<v1::Scaling>(layer.scaling));
-  if (const auto* dropout = std::get_if<Dropout>(&layer.variant)) {
-    const auto& axes = dropout->broadcast_axes;
-    message->mutable_dropout()->mutable_broadcast_axes()->Assign(axes.begin(), axes.end());
-  }
 }
 
 void ToProto(const Parameter& parameter, v1::Parameter* message) {
@@ -77,18 +58,6 @@ Tensor FromProto(v1::Tensor&& message) {
   tensor.shape.assign(message.shape().begin(), message.shape().end());
   if (message.has_data()) tensor.data = std::move(*message.mutable_data());
   return tensor;
-}
-
-Layer FromProto(v1::Layer&& message) {
-  Layer layer;
-  layer.layer_id = std::move(*message.mutable_layer_id());
-  layer.mode = static_cast<Mode>(message.mode());
-  layer.revision = message.revision();
-  layer.p = message.p();
-  layer.generator = static_cast<Generator>(message.generator());
-  layer.scaling = static_cast<Scaling>(message.scaling());
-  layer.variant = VariantOf(message);
-  return layer;
 }
 
 Session FromProto(v1::Session&& message) {

@@ -1,11 +1,13 @@
-// demo: the teaching notebook's cells, replayed against the server.
+// demo: the teaching notebook's cells, replayed against the server, or one variant.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <iostream>
+#include <memory>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/commands.h"
 #include "client/cli/elements.h"
@@ -13,11 +15,18 @@
 #include "client/cli/table.h"
 #include "client/cli/temporary_session.h"
 #include "client/cli/tensor_text.h"
+#include "client/cli/variant_demo.h"
+#include "client/cli/variant_fields.h"
 
 namespace dropout::cli {
 namespace {
 
 using notebook::Matrix;
+
+struct DemoArguments {
+  std::string variant;  // Empty: the notebook.
+  bool ascii = false;
+};
 
 constexpr char kLayerId[] = "dropout";
 constexpr std::uint64_t kStep = 0;
@@ -150,10 +159,23 @@ int Demo(Context& context) {
 }  // namespace
 
 void AddDemoCommand(CLI::App& app, Context& context) {
+  const auto arguments = std::make_shared<DemoArguments>();
   CLI::App* command = app.add_subcommand(
       "demo",
-      "Replay the notebook's cells and compare them to the last bit (exit status 1: differ)");
-  RunWhenParsed(command, context, [&context] { return Demo(context); });
+      "Replay the notebook's cells and compare them to the last bit (exit status 1: differ), or "
+      "show what a variant does");
+  command
+      ->add_option("--variant", arguments->variant,
+                   "Draw what this kind of dropout does instead")
+      ->type_name(absl::StrJoin(VariantNames(), "|"))
+      ->check(CLI::IsMember(VariantNames()).description(""));
+  command->add_flag("--ascii", arguments->ascii,
+                    "Draw a variant with # to . also where the terminal has blocks");
+  RunWhenParsed(command, context, [&context, arguments]() -> int {
+    if (arguments->variant.empty()) return Demo(context);
+    DemoVariant(context, arguments->variant, arguments->ascii);
+    return kExitOk;
+  });
 }
 
 }  // namespace dropout::cli

@@ -1,5 +1,5 @@
-// The words for modes, generators, scalings and element types, on the command line and in
-// answers alike.
+// The words for enumerations, on the command line and in answers alike: those of the contract in
+// lower case, without the enumeration's own name.
 #ifndef DROPOUTD_CLIENT_CLI_ENUM_NAMES_H_
 #define DROPOUTD_CLIENT_CLI_ENUM_NAMES_H_
 
@@ -10,30 +10,20 @@
 
 namespace dropout::cli {
 
+// Each function is there for Mode, Generator, Scaling, MaskScope, DepthMode, Gamma, Normalization,
+// ConnectTarget and DataType.
+
 // The value's word; "unspecified" for 0 and "unknown(N)" for a number of a newer server's.
-std::string NameOf(Mode mode);
-std::string NameOf(Generator generator);
-std::string NameOf(Scaling scaling);
-std::string NameOf(DataType dtype);
-std::string NameOf(const Variant& variant);
+template <typename Enum>
+std::string NameOf(Enum value);
 
 // Sets *value and returns true if `name` is one of its words.
-bool ParseName(absl::string_view name, Mode* value);
-bool ParseName(absl::string_view name, Generator* value);
-bool ParseName(absl::string_view name, Scaling* value);
-bool ParseName(absl::string_view name, DataType* value);
+template <typename Enum>
+bool ParseName(absl::string_view name, Enum* value);
 
 // The words, as "train|eval".
 template <typename Enum>
 std::string Names();
-template <>
-std::string Names<Mode>();
-template <>
-std::string Names<Generator>();
-template <>
-std::string Names<Scaling>();
-template <>
-std::string Names<DataType>();
 
 }  // namespace dropout::cli
 

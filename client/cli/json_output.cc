@@ -3,6 +3,9 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -10,6 +13,7 @@
 #include "client/cli/elements.h"
 #include "client/cli/enum_names.h"
 #include "client/cli/mask_grid.h"
+#include "client/cli/variant_fields.h"
 
 namespace dropout::cli {
 namespace {
@@ -40,6 +44,40 @@ Json NamesOf(const std::vector<Enum>& values) {
   return names;
 }
 
+template <typename T>
+Json FieldJson(const T& value) {
+  if constexpr (std::is_enum_v<T>) {
+    return NameOf(value);
+  } else {
+    return value;
+  }
+}
+
+template <typename T>
+Json FieldJson(const std::optional<T>& value) {
+  return value.has_value() ? FieldJson(*value) : Json();
+}
+
+template <typename Ramp>
+Json RampJson(const Ramp& ramp) {
+  return {{"start_p", Number(ramp.start_p)},
+          {"end_p", Number(ramp.end_p)},
+          {"start_step", ramp.start_step},
+          {"end_step", ramp.end_step}};
+}
+
+Json ScheduleJson(std::monostate) { return "unknown"; }
+Json ScheduleJson(const LinearSchedule& s) { return {{"linear", RampJson(s)}}; }
+Json ScheduleJson(const CosineSchedule& s) { return {{"cosine", RampJson(s)}}; }
+
+Json ScheduleJson(const CurriculumSchedule& s) {
+  return {{"curriculum", {{"end_p", Number(s.end_p)}, {"gamma", Number(s.gamma)}}}};
+}
+
+Json ScheduleJson(const PiecewiseSchedule& s) {
+  return {{"piecewise", {{"boundaries", s.boundaries}, {"values", s.values}}}};
+}
+
 }  // namespace
 
 Json ToJson(const Layer& layer) {
@@ -47,9 +85,16 @@ Json ToJson(const Layer& layer) {
                {"revision", layer.revision},           {"p", Number(layer.p)},
                {"generator", NameOf(layer.generator)}, {"scaling", NameOf(layer.scaling)},
                {"variant", NameOf(layer.variant)}};
-  if (const auto* dropout = std::get_if<Dropout>(&layer.variant)) {
-    json["dropout"] = {{"broadcast_axes", dropout->broadcast_axes}};
+  if (layer.schedule) {
+    json["schedule"] =
+        std::visit([](const auto& schedule) { return ScheduleJson(schedule); }, *layer.schedule);
   }
+  if (std::holds_alternative<std::monostate>(layer.variant)) return json;
+  Json fields = Json::object();
+  VisitFieldsOf(layer.variant, [&](const char* field, const auto& value) {
+    fields[field] = FieldJson(value);
+  });
+  json[NameOf(layer.variant)] = std::move(fields);
   return json;
 }
 

@@ -50,18 +50,20 @@ Layer FindLayer(Context& context, const std::string& session_id, const std::stri
 void Create(Context& context, const LayerArguments& arguments) {
   Layer layer;
   layer.layer_id = arguments.layer_id;
-  Apply(arguments.layer, &layer);
+  CheckLocal(Apply(arguments.layer, &layer));
   PrintLayer(context, CallResult(context.client().CreateLayer(arguments.session_id, layer)));
 }
 
 void Update(Context& context, const LayerArguments& arguments) {
   Layer layer = FindLayer(context, arguments.session_id, arguments.layer_id);
-  if (!std::holds_alternative<Dropout>(layer.variant)) {
+  // What this program cannot read it would lose on the way back.
+  if (std::holds_alternative<std::monostate>(layer.variant) ||
+      (layer.schedule && std::holds_alternative<std::monostate>(*layer.schedule))) {
     throw UsageError(absl::StrCat("layer ", layer.layer_id,
-                                  " is of a variant that this program does not know; "
+                                  " is of a variant or schedule that this program does not know; "
                                   "\"call UpdateLayer\" can change it"));
   }
-  Apply(arguments.layer, &layer);
+  CheckLocal(Apply(arguments.layer, &layer));
   PrintLayer(context, CallResult(context.client().UpdateLayer(arguments.session_id, layer)));
 }
 

@@ -2,23 +2,97 @@
 
 #include <set>
 #include <utility>
-#include <variant>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "client/cli/field_text.h"
 #include "client/cli/option_types.h"
+#include "client/cli/variant_fields.h"
 
 namespace dropout::cli {
 namespace {
+
+// An option for a field of one or more variants.
+struct FieldOption {
+  const char* name;  // Its SettingName.
+  const char* type_name;
+  const char* help;
+};
+
+// A test checks that every field of every variant is here.
+constexpr FieldOption kFieldOptions[] = {
+    {"broadcast_axes", "N,N,...",
+     "dropout, gaussian: axes on which one draw is shared, each in [-8, 7] (default none)"},
+    {"channel_axis", "N",
+     "feature_alpha, spatial, drop_block: the channel axis, -1 for channels-last (default 1)"},
+    {"block_size", "N,N,...", "drop_block: one number, or one for each spatial axis (default 7)"},
+    {"gamma", "exact|paper", "drop_block: how the rate of seeds follows from p (default exact)"},
+    {"normalization", "sample|batch",
+     "drop_block: what the rescaling is computed over (default sample)"},
+    {"share_channels", "true|false",
+     "drop_block: whether the channels of a sample share one map (default false)"},
+    {"temperature", "T", "concrete: above 0 (default 0.1, or 2/3 when spatial)"},
+    {"weight_regularizer", "X", "concrete: 0 or more (default 0)"},
+    {"dropout_regularizer", "X", "concrete: 0 or more (default 0)"},
+    {"spatial", "true|false", "concrete: one draw a (sample, channel) (default false)"},
+    {"in_features", "N", "drop_connect: columns of the weight"},
+    {"out_features", "N", "drop_connect: rows of the weight"},
+    {"bias", "true|false", "drop_connect: whether there is a bias (default true)"},
+    {"mask_scope", "SCOPE",
+     "drop_connect: sample (default) or batch; recurrent: sequence (default) or step"},
+    {"target", "linear|weights",
+     "drop_connect: what the input tensor is, activations or the weights (default linear)"},
+    {"time_axis", "N", "variational: the time axis of a tensor of several steps (default none)"},
+    {"depth_mode", "row|batch",
+     "stochastic_depth: what is kept or skipped at once (default row)"},
+    {"depth_index", "N", "stochastic_depth: index of the branch, 1 to --depth-count"},
+    {"depth_count", "N", "stochastic_depth: number of branches; p applied is p * index / count"},
+};
+
+std::string VariantChoice() { return absl::StrJoin(VariantNames(), "|"); }
+
+absl::Status ParseOptionalSchedule(absl::string_view text,
+                                   std::optional<std::optional<Schedule>>* value) {
+  value->emplace();
+  if (text == "none") return absl::OkStatus();
+  return ParseSchedule(text, &(*value)->emplace());
+}
+
+absl::Status ParseVariant(absl::string_view text, std::optional<std::string>* value) {
+  *value = std::string(text);
+  if (MakeVariant(text).has_value()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", text, "\" is not one of ", VariantChoice()));
+}
 
 absl::Status ParseSetting(absl::string_view key, absl::string_view value, LayerOptions* options) {
   if (key == "p") return ParseNumber(value, &options->p.emplace());
   if (key == "generator") return ParseEnum(value, &options->generator.emplace());
   if (key == "scaling") return ParseEnum(value, &options->scaling.emplace());
   if (key == "mode") return ParseEnum(value, &options->mode.emplace());
-  if (key == "broadcast_axes") return ParseAxes(value, ':', &options->broadcast_axes.emplace());
-  return absl::InvalidArgumentError(
-      absl::StrCat("\"", key, "\" is not one of p, generator, scaling, broadcast_axes and mode"));
+  if (key == "schedule") return ParseOptionalSchedule(value, &options->schedule);
+  if (key == "variant") return ParseVariant(value, &options->variant);
+  options->of_variant.emplace(key, value);
+  return absl::OkStatus();
+}
+
+absl::Status ApplyField(const std::string& name, const std::string& text, Variant* variant) {
+  std::vector<std::string> known;
+  std::optional<absl::Status> status;
+  VisitFieldsOf(*variant, [&](absl::string_view field, auto& value) {
+    known.emplace_back(SettingName(field));
+    if (known.back() == name) status = ParseField(text, &value);
+  });
+  if (!status.has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        name, " is not an option of ", NameOf(*variant), ", which has ",
+        known.empty() ? "none of its own" : absl::StrJoin(known, ", ")));
+  }
+  if (status->ok()) return *status;
+  return absl::InvalidArgumentError(absl::StrCat(name, ": ", status->message()));
 }
 
 }  // namespace
@@ -30,25 +104,39 @@ void AddLayerOptions(CLI::App* app, LayerOptions* options) {
   AddEnum(app, "--generator", &options->generator, "Source of random bits (default philox)");
   AddEnum(app, "--scaling", &options->scaling,
           "What kept elements are multiplied by (default inverted: 1/(1-p) in train)");
-  AddParsed(app, "--broadcast-axes", "N,N,...",
-            "Axes on which one draw is shared, each in [-8, 7]; none for none (default none)",
+  AddParsed(app, "--schedule", "SCHEDULE",
+            "p as a function of the step: linear:START_P:END_P:START_STEP:END_STEP, cosine: and "
+            "the same, curriculum:END_P:GAMMA, piecewise:P:STEP:P... or none (default none)",
             [options](const std::string& text) {
-              return ParseAxes(text, ',', &options->broadcast_axes.emplace());
+              return ParseOptionalSchedule(text, &options->schedule);
             });
   AddEnum(app, "--mode", &options->mode, "The layer's mode (default: the session's)");
-  app->add_option("--variant", options->variant, "Kind of dropout (default dropout)")
-      ->type_name("dropout")
-      ->check(CLI::IsMember({"dropout"}).description(""));
+  AddParsed(app, "--variant", VariantChoice(), "Kind of dropout (default dropout)",
+            [options](const std::string& text) { return ParseVariant(text, &options->variant); });
+  for (const FieldOption& field : kFieldOptions) {
+    const std::string name = field.name;
+    AddParsed(app, absl::StrCat("--", absl::StrReplaceAll(name, {{"_", "-"}})), field.type_name,
+              field.help, [options, name](const std::string& text) {
+                options->of_variant[name] = text;
+                return absl::OkStatus();
+              });
+  }
 }
 
-void Apply(const LayerOptions& options, Layer* layer) {
+absl::Status Apply(const LayerOptions& options, Layer* layer) {
   if (options.p) layer->p = *options.p;
   if (options.generator) layer->generator = *options.generator;
   if (options.scaling) layer->scaling = *options.scaling;
+  if (options.schedule) layer->schedule = *options.schedule;
   if (options.mode) layer->mode = *options.mode;
-  if (options.broadcast_axes) {
-    std::get<Dropout>(layer->variant).broadcast_axes = *options.broadcast_axes;
+  if (options.variant && *options.variant != NameOf(layer->variant)) {
+    layer->variant = MakeVariant(*options.variant).value();
   }
+  for (const auto& [name, text] : options.of_variant) {
+    const absl::Status status = ApplyField(name, text, &layer->variant);
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Layer> ParseLayer(absl::string_view text) {
@@ -66,7 +154,8 @@ absl::StatusOr<Layer> ParseLayer(absl::string_view text) {
     absl::Status status = ParseSetting(setting.first, setting.second, &options);
     if (!status.ok()) return status;
   }
-  Apply(options, &layer);
+  absl::Status status = Apply(options, &layer);
+  if (!status.ok()) return status;
   return layer;
 }
 

@@ -1,20 +1,28 @@
 #include "client/cli/layer_table.h"
 
 #include <string>
-#include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "client/cli/enum_names.h"
+#include "client/cli/field_text.h"
 #include "client/cli/table.h"
+#include "client/cli/variant_fields.h"
 
 namespace dropout::cli {
 namespace {
 
+// "drop_block, block_size 7, channel_axis 1, ...", without fields that have no value.
 std::string DescribeVariant(const Variant& variant) {
-  const auto* dropout = std::get_if<Dropout>(&variant);
-  if (dropout == nullptr || dropout->broadcast_axes.empty()) return NameOf(variant);
-  return absl::StrCat("dropout, broadcast axes ", absl::StrJoin(dropout->broadcast_axes, ","));
+  std::string text = NameOf(variant);
+  VisitFieldsOf(variant, [&](absl::string_view field, const auto& value) {
+    const std::string shown = FormatField(value);
+    if (shown != "none") absl::StrAppend(&text, ", ", SettingName(field), " ", shown);
+  });
+  return text;
+}
+
+std::string DescribeP(const Layer& layer) {
+  return layer.schedule ? FormatSchedule(*layer.schedule) : FormatField(layer.p);
 }
 
 }  // namespace
@@ -28,7 +36,7 @@ void PrintLayers(std::ostream& out, const std::vector<Layer>& layers) {
                {"REVISION", Align::kRight},
                {"VARIANT"}});
   for (const Layer& layer : layers) {
-    table.AddRow({layer.layer_id, absl::StrCat(layer.p), NameOf(layer.mode),
+    table.AddRow({layer.layer_id, DescribeP(layer), NameOf(layer.mode),
                   NameOf(layer.generator), NameOf(layer.scaling), absl::StrCat(layer.revision),
                   DescribeVariant(layer.variant)});
   }

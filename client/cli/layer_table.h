@@ -9,6 +9,7 @@
 
 namespace dropout::cli {
 
+// The column P has the schedule where there is one.
 void PrintLayers(std::ostream& out, const std::vector<Layer>& layers);
 
 }  // namespace dropout::cli

@@ -18,16 +18,6 @@ absl::Status ParseInteger(absl::string_view text, absl::string_view what, Intege
   return absl::SimpleAtoi(text, value) ? absl::OkStatus() : NotA(what, text);
 }
 
-template <typename Integer>
-absl::Status ParseList(absl::string_view text, char separator, absl::string_view what,
-                       std::vector<Integer>* value) {
-  value->clear();
-  for (const absl::string_view part : absl::StrSplit(text, separator)) {
-    if (!absl::SimpleAtoi(part, &value->emplace_back())) return NotA(what, text);
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::Status ParseNumber(absl::string_view text, double* value) {
@@ -35,17 +25,13 @@ absl::Status ParseNumber(absl::string_view text, double* value) {
 }
 
 absl::Status ParseShape(absl::string_view text, std::vector<std::int64_t>* value) {
-  return ParseList(text, ',', "a list of sizes as 4,5", value);
-}
-
-absl::Status ParseAxes(absl::string_view text, char separator, std::vector<std::int32_t>* value) {
-  if (text == "none") {
-    value->clear();
-    return absl::OkStatus();
+  value->clear();
+  for (const absl::string_view part : absl::StrSplit(text, ',')) {
+    if (!absl::SimpleAtoi(part, &value->emplace_back())) {
+      return NotA("a list of sizes as 4,5", text);
+    }
   }
-  return ParseList(text, separator,
-                   absl::StrCat("a list of axes as 1", std::string(1, separator), "2, or none"),
-                   value);
+  return absl::OkStatus();
 }
 
 CLI::Option* AddParsed(CLI::App* app, const std::string& name, const std::string& type_name,

@@ -25,9 +25,6 @@ namespace dropout::cli {
 absl::Status ParseNumber(absl::string_view text, double* value);
 absl::Status ParseShape(absl::string_view text, std::vector<std::int64_t>* value);  // "4,5"
 
-// Axes with `separator` between them, or "none" for no axes.
-absl::Status ParseAxes(absl::string_view text, char separator, std::vector<std::int32_t>* value);
-
 template <typename Enum>
 absl::Status ParseEnum(absl::string_view text, Enum* value) {
   if (ParseName(text, value)) return absl::OkStatus();

@@ -139,7 +139,8 @@ void AddCreate(CLI::App* group, Context& context) {
             }
           },
           "A layer to create with it, as id,p=0.5,generator=numpy_legacy,scaling=none,"
-          "broadcast_axes=1:2,mode=eval; can be given again")
+          "broadcast_axes=1:2,mode=eval or id,variant=drop_block,block_size=7,"
+          "schedule=linear:0:0.5:0:1000; can be given again")
       ->type_name("LAYER")
       ->allow_extra_args(false);
   RunWhenParsed(command, context, [&context, options] { Create(context, *options); });

@@ -1,5 +1,7 @@
 // forward, backward, release
+#include <algorithm>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -24,7 +26,8 @@ struct TensorArguments {
   std::string output;
   std::string mask_output;
   NpyOptions npy;
-  bool release = false;
+  BackwardOptions backward;
+  std::map<std::string, std::string> gradient_outputs;  // Paths by the parameters' names.
 };
 
 struct ReleaseArguments {
@@ -105,23 +108,39 @@ void Forward(Context& context, const TensorArguments& arguments) {
   if (mask_output) std::cout << "wrote " << arguments.mask_output << ": mask\n";
 }
 
-void Backward(Context& context, const TensorArguments& arguments) {
-  const Tensor gradient = LocalResult(ReadNpyFile(arguments.input, arguments.npy));
-  std::optional<OutputFile> output = OpenOutput(arguments.output);
-  auto progress = ShowProgress("backward", gradient);
-  const BackwardResult result =
-      CallResult(context.client().Backward(arguments.step, gradient.View(), arguments.release));
-  progress.reset();
-  CheckCall(CheckTensor(result.input_gradient));
-  for (const Parameter& parameter : result.parameter_gradients) {
-    CheckCall(CheckTensor(parameter.value));
+// Files for the gradients of parameters, by the parameters' names; opened before the call.
+std::map<std::string, OutputFile> OpenGradientOutputs(const std::map<std::string, std::string>& paths) {
+  std::map<std::string, OutputFile> files;
+  for (const auto& [name, path] : paths) {
+    files.emplace(name, LocalResult(OutputFile::Open(path)));
   }
-  if (output) Save(result.input_gradient, &*output);
-  if (arguments.output == "-") return;
+  return files;
+}
+
+void SaveGradients(const std::vector<Parameter>& gradients,
+                   std::map<std::string, OutputFile>* files) {
+  for (auto& [name, file] : *files) {
+    const auto gradient =
+        std::find_if(gradients.begin(), gradients.end(),
+                     [&name = name](const Parameter& each) { return each.name == name; });
+    if (gradient == gradients.end()) {
+      throw UsageError(absl::StrCat("the answer has no gradient of a parameter ", name));
+    }
+    Save(gradient->value, &file);
+  }
+}
+
+void PrintBackward(const Context& context, const TensorArguments& arguments,
+                   const BackwardResult& result) {
+  const auto path_of = [&](const Parameter& parameter) {
+    const auto path = arguments.gradient_outputs.find(parameter.name);
+    return path == arguments.gradient_outputs.end() ? std::string() : path->second;
+  };
   if (context.options.json) {
     Json parameters = Json::array();
     for (const Parameter& parameter : result.parameter_gradients) {
-      parameters.push_back({{"name", parameter.name}, {"value", ToJson(parameter.value)}});
+      parameters.push_back({{"name", parameter.name},
+                            {"value", OutputJson(parameter.value, path_of(parameter))}});
     }
     context.PrintJson({{"input_gradient", OutputJson(result.input_gradient, arguments.output)},
                        {"parameter_gradients", std::move(parameters)}});
@@ -129,9 +148,27 @@ void Backward(Context& context, const TensorArguments& arguments) {
   }
   PrintOutput(result.input_gradient, arguments.output, "");
   for (const Parameter& parameter : result.parameter_gradients) {
-    std::cout << "gradient of " << parameter.name << ":\n";
-    PrintOutput(parameter.value, "", "");
+    if (path_of(parameter).empty()) std::cout << "gradient of " << parameter.name << ":\n";
+    PrintOutput(parameter.value, path_of(parameter), "");
   }
+}
+
+void Backward(Context& context, const TensorArguments& arguments) {
+  const Tensor gradient = LocalResult(ReadNpyFile(arguments.input, arguments.npy));
+  std::optional<OutputFile> output = OpenOutput(arguments.output);
+  std::map<std::string, OutputFile> gradient_outputs =
+      OpenGradientOutputs(arguments.gradient_outputs);
+  auto progress = ShowProgress("backward", gradient);
+  const BackwardResult result = CallResult(
+      context.client().Backward(arguments.step, gradient.View(), arguments.backward));
+  progress.reset();
+  CheckCall(CheckTensor(result.input_gradient));
+  for (const Parameter& parameter : result.parameter_gradients) {
+    CheckCall(CheckTensor(parameter.value));
+  }
+  if (output) Save(result.input_gradient, &*output);
+  SaveGradients(result.parameter_gradients, &gradient_outputs);
+  if (arguments.output != "-") PrintBackward(context, arguments, result);
 }
 
 void Release(Context& context, const ReleaseArguments& arguments) {
@@ -166,6 +203,45 @@ void AddInputOptions(CLI::App* command, const std::string& name, const std::stri
             });
 }
 
+// Adds NAME=FILE to `paths`.
+absl::Status ParseGradientOutput(const std::string& text,
+                                 std::map<std::string, std::string>* paths) {
+  const std::size_t equals = text.find('=');
+  if (equals == 0 || equals == std::string::npos || equals + 1 == text.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not NAME=FILE"));
+  }
+  const std::string path = text.substr(equals + 1);
+  if (path == "-") return absl::InvalidArgumentError("a parameter's gradient needs a file");
+  if (!paths->emplace(text.substr(0, equals), path).second) {
+    return absl::InvalidArgumentError(absl::StrCat(text.substr(0, equals), " is given twice"));
+  }
+  return absl::OkStatus();
+}
+
+void AddBackwardOptions(CLI::App* command, TensorArguments* arguments) {
+  command->add_flag("--release", arguments->backward.release, "Forget the step afterwards");
+  AddParsed(command, "--weight-squared-norm", "X",
+            "Squared norm of the weights behind a concrete layer, for its weight regulariser",
+            [arguments](const std::string& text) {
+              return ParseNumber(text, &arguments->backward.weight_squared_norm.emplace());
+            });
+  command
+      ->add_option_function<std::vector<std::string>>(
+          "--gradient-output",
+          [arguments](const std::vector<std::string>& texts) {
+            for (const std::string& text : texts) {
+              const absl::Status status = ParseGradientOutput(text, &arguments->gradient_outputs);
+              if (!status.ok()) {
+                throw CLI::ValidationError("--gradient-output", std::string(status.message()));
+              }
+            }
+          },
+          "Where the gradient of a parameter goes, as weight=dw.npy (default: print it); can be "
+          "given again")
+      ->type_name("NAME=FILE")
+      ->allow_extra_args(false);
+}
+
 void AddForward(CLI::App& app, Context& context) {
   const auto arguments = std::make_shared<TensorArguments>();
   CLI::App* command = app.add_subcommand("forward", "Run a tensor through a layer");
@@ -191,7 +267,7 @@ void AddBackward(CLI::App& app, Context& context) {
   AddStepOptions(command, &arguments->step)->required();
   AddInputOptions(command, "--gradient", "The gradient with respect to the output",
                   arguments.get());
-  command->add_flag("--release", arguments->release, "Forget the step afterwards");
+  AddBackwardOptions(command, arguments.get());
   RunWhenParsed(command, context, [&context, arguments] { Backward(context, *arguments); });
 }
 

@@ -147,16 +147,14 @@ class Client {
   absl::StatusOr<ForwardResult> ForwardInto(const StepRef& step, const TensorView& input,
                                             void* output, std::size_t byte_size,
                                             bool return_mask = false);
-
-  // With `release` the step is forgotten afterwards, and the call is not repeated.
   absl::StatusOr<BackwardResult> Backward(const StepRef& step, const TensorView& output_gradient,
-                                          bool release = false);
+                                          const BackwardOptions& options = {});
 
   // As ForwardInto.
   absl::StatusOr<BackwardResult> BackwardInto(const StepRef& step,
                                               const TensorView& output_gradient,
                                               void* input_gradient, std::size_t byte_size,
-                                              bool release = false);
+                                              const BackwardOptions& options = {});
 
   // Without a shape: the mask of the step's Forward.
   absl::StatusOr<Mask> GetMask(const StepRef& step, const std::vector<std::int64_t>& shape = {});
@@ -166,6 +164,8 @@ class Client {
                                              const std::string& layer_id,
                                              std::uint64_t through_step);
 
+  // What the server holds for a layer: drop_connect's `weight` [out, in] and `bias` [out],
+  // concrete's `logit_p`, a scalar. All of `parameters` are set, or none.
   absl::Status SetParameters(const std::string& session_id, const std::string& layer_id,
                              const std::vector<Parameter>& parameters);
   absl::StatusOr<std::vector<Parameter>> GetParameters(const std::string& session_id,

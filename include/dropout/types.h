@@ -18,11 +18,16 @@ namespace dropout {
 // Element types. Values are those of dropout.v1.DataType.
 enum class DataType { kUnspecified = 0, kFloat32 = 1, kFloat64 = 2, kFloat16 = 3, kBFloat16 = 4 };
 
-// Values are those of dropout.v1.Mode, Generator and Scaling; a server may answer with
-// newer ones.
+// Values are those of dropout.v1's enumerations of the same names; a server may answer with
+// newer ones. Unspecified in a request: the default, which layer.proto names.
 enum class Mode { kUnspecified = 0, kTrain = 1, kEval = 2 };
 enum class Generator { kUnspecified = 0, kPhilox = 1, kNumpyLegacy = 2 };
 enum class Scaling { kUnspecified = 0, kInverted = 1, kNone = 2, kEval = 3 };
+enum class MaskScope { kUnspecified = 0, kSample = 1, kBatch = 2, kSequence = 3, kStep = 4 };
+enum class DepthMode { kUnspecified = 0, kRow = 1, kBatch = 2 };
+enum class Gamma { kUnspecified = 0, kExact = 1, kPaper = 2 };
+enum class Normalization { kUnspecified = 0, kSample = 1, kBatch = 2 };
+enum class ConnectTarget { kUnspecified = 0, kLinear = 1, kWeights = 2 };
 
 // Bytes of one element; 0 for an unknown type.
 std::size_t ElementSize(DataType dtype);
@@ -45,23 +50,107 @@ struct Tensor {
   TensorView View() const { return {dtype, shape, data.data(), data.size()}; }
 };
 
-// Bernoulli dropout; see dropout.v1.Dropout.
+// The variants: each as the message of its name in layer.proto, which gives meanings, ranges and
+// defaults. An axis is in [-8, 7], negative from the last.
 struct Dropout {
-  std::vector<std::int32_t> broadcast_axes;  // Each in [-8, 7].
+  std::vector<std::int32_t> broadcast_axes;
+};
+
+struct Gaussian {
+  std::vector<std::int32_t> broadcast_axes;
+};
+
+struct Alpha {};
+
+struct FeatureAlpha {
+  std::int32_t channel_axis = 1;
+};
+
+struct Spatial {
+  std::int32_t channel_axis = 1;
+};
+
+struct DropBlock {
+  std::vector<std::int64_t> block_size;  // Empty: 7.
+  std::int32_t channel_axis = 1;
+  Gamma gamma = Gamma::kUnspecified;
+  Normalization normalization = Normalization::kUnspecified;
+  bool share_channels = false;
+};
+
+struct Concrete {
+  std::optional<double> temperature;  // Empty: 0.1, or 2/3 when spatial.
+  double weight_regularizer = 0.0;
+  double dropout_regularizer = 0.0;
+  bool spatial = false;
+};
+
+struct DropConnect {
+  std::int64_t in_features = 0;
+  std::int64_t out_features = 0;
+  bool bias = true;
+  MaskScope mask_scope = MaskScope::kUnspecified;
+  ConnectTarget target = ConnectTarget::kUnspecified;
+};
+
+struct Variational {
+  std::optional<std::int32_t> time_axis;
+};
+
+struct Recurrent {
+  MaskScope mask_scope = MaskScope::kUnspecified;
+};
+
+struct StochasticDepth {
+  DepthMode mode = DepthMode::kUnspecified;
+  std::int64_t depth_index = 0;
+  std::int64_t depth_count = 0;
 };
 
 // A layer's kind and its options. A layer of a kind that this library does not know
 // reads back as std::monostate.
-using Variant = std::variant<std::monostate, Dropout>;
+using Variant =
+    std::variant<std::monostate, Dropout, Gaussian, Alpha, FeatureAlpha, Spatial, DropBlock,
+                 Concrete, DropConnect, Variational, Recurrent, StochasticDepth>;
+
+// The schedules: p as a function of the step, as the messages of these names.
+struct LinearSchedule {
+  double start_p = 0.0;
+  double end_p = 0.0;
+  std::uint64_t start_step = 0;
+  std::uint64_t end_step = 0;
+};
+
+struct CosineSchedule {
+  double start_p = 0.0;
+  double end_p = 0.0;
+  std::uint64_t start_step = 0;
+  std::uint64_t end_step = 0;
+};
+
+struct CurriculumSchedule {
+  double end_p = 0.0;
+  double gamma = 0.0;
+};
+
+struct PiecewiseSchedule {
+  std::vector<std::uint64_t> boundaries;
+  std::vector<double> values;  // One more than boundaries.
+};
+
+// std::monostate: of a kind that this library does not know.
+using Schedule = std::variant<std::monostate, LinearSchedule, CosineSchedule, CurriculumSchedule,
+                              PiecewiseSchedule>;
 
 // A layer; see dropout.v1.Layer.
 struct Layer {
   std::string layer_id;
   Mode mode = Mode::kUnspecified;  // Unspecified in a request: the session's.
   std::uint64_t revision = 0;      // Set by the server.
-  double p = 0.0;                  // In [0, 1).
+  double p = 0.0;                  // In [0, 1). Not used with a schedule.
   Generator generator = Generator::kUnspecified;
   Scaling scaling = Scaling::kUnspecified;
+  std::optional<Schedule> schedule;  // Empty: p is constant.
   Variant variant = Dropout{};
 };
 
@@ -91,7 +180,8 @@ struct SessionPage {
 };
 
 // A mask; see dropout.v1.Mask. Either `bits` (one bit an element of `shape`,
-// least significant bit first, 1 = kept) or `multipliers` is filled.
+// least significant bit first, 1 = kept) or `multipliers` is filled. Where there are
+// `sample_scales`, one a sample or one in all, they take the place of `scale`.
 struct Mask {
   std::vector<std::int64_t> shape;
   double scale = 1.0;
@@ -125,8 +215,16 @@ struct Parameter {
   Tensor value;
 };
 
+struct BackwardOptions {
+  bool release = false;  // The step is forgotten afterwards, and the call is not repeated.
+  // For concrete's weight regulariser. 0 or more.
+  std::optional<double> weight_squared_norm = std::nullopt;
+};
+
 struct BackwardResult {
   Tensor input_gradient;
+  // Of what the server holds: `logit_p` and `logit_p_regularizer` of concrete, `weight` and `bias`
+  // of drop_connect. Empty for other layers.
   std::vector<Parameter> parameter_gradients;
 };
 

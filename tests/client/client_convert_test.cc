@@ -68,53 +68,6 @@ TEST(ConvertTensorTest, FromProtoWithoutData) {
   EXPECT_EQ(tensor.data, "");
 }
 
-TEST(ConvertLayerTest, ThereAndBack) {
-  Layer layer;
-  layer.layer_id = "drop";
-  layer.mode = Mode::kEval;
-  layer.revision = 3;
-  layer.p = 0.25;
-  layer.generator = Generator::kNumpyLegacy;
-  layer.scaling = Scaling::kEval;
-  layer.variant = Dropout{{1, -2}};
-  v1::Layer message;
-  ToProto(layer, &message);
-  ExpectMessage(message, R"(layer_id: "drop" mode: MODE_EVAL revision: 3 p: 0.25
-                            generator: GENERATOR_NUMPY_LEGACY scaling: SCALING_EVAL
-                            dropout { broadcast_axes: 1 broadcast_axes: -2 })");
-
-  const Layer back = FromProto(std::move(message));
-  EXPECT_EQ(back.layer_id, "drop");
-  EXPECT_EQ(back.mode, Mode::kEval);
-  EXPECT_EQ(back.revision, 3u);
-  EXPECT_EQ(back.p, 0.25);
-  EXPECT_EQ(back.generator, Generator::kNumpyLegacy);
-  EXPECT_EQ(back.scaling, Scaling::kEval);
-  EXPECT_THAT(std::get<Dropout>(back.variant).broadcast_axes, ElementsAre(1, -2));
-}
-
-TEST(ConvertLayerTest, ADefaultLayerIsDropout) {
-  v1::Layer message;
-  ToProto(Layer{}, &message);
-  ExpectMessage(message, "dropout {}");
-}
-
-TEST(ConvertLayerTest, MonostateSetsNoVariant) {
-  Layer layer;
-  layer.variant = std::monostate{};
-  v1::Layer message;
-  ToProto(layer, &message);
-  EXPECT_EQ(message.variant_case(), v1::Layer::VARIANT_NOT_SET);
-}
-
-TEST(ConvertLayerTest, UnknownVariantsAndNewerEnumeratorsAreKeptApart) {
-  v1::Layer message = Parse<v1::Layer>("alpha {}");
-  message.set_generator(static_cast<v1::Generator>(7));
-  const Layer layer = FromProto(std::move(message));
-  EXPECT_TRUE(std::holds_alternative<std::monostate>(layer.variant));
-  EXPECT_EQ(static_cast<int>(layer.generator), 7);
-}
-
 TEST(ConvertSessionTest, OptionsToProto) {
   SessionOptions options;
   options.session_id = "mine";

@@ -242,7 +242,8 @@ TEST_F(ClientTest, Backward) {
   answer.add_parameter_gradients()->set_name("weight");
   service_.SetResponse(answer);
 
-  const auto result = Connect().Backward(kStep, kInput, /*release=*/true);
+  const auto result = Connect().Backward(
+      kStep, kInput, {.release = true, .weight_squared_norm = 2.5});
 
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->input_gradient.data, "gradient");
@@ -256,6 +257,7 @@ TEST_F(ClientTest, Backward) {
   EXPECT_EQ(request.sequence_id(), 9u);
   EXPECT_EQ(request.output_gradient().data(), "12345678");
   EXPECT_TRUE(request.release());
+  EXPECT_EQ(request.weight_squared_norm(), 2.5);
 }
 
 TEST_F(ClientTest, GetMask) {
@@ -427,7 +429,7 @@ TEST_F(ClientTest, EveryCallButBackwardWithReleaseIsRepeated) {
 
 TEST_F(ClientTest, BackwardWithReleaseIsSentOnce) {
   service_.SetHook(FailFirst(1));
-  EXPECT_TRUE(absl::IsUnavailable(Connect().Backward(kStep, kInput, true).status()));
+  EXPECT_TRUE(absl::IsUnavailable(Connect().Backward(kStep, kInput, {.release = true}).status()));
   EXPECT_EQ(service_.call_count(), 1);
 }
 

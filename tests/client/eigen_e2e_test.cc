@@ -91,7 +91,7 @@ TEST_F(EigenE2eTest, DoubleVectorForwardAndBackward) {
   EXPECT_EQ(MapOf<double>(forward->output), Masked<double>(x, *mask));
 
   const Eigen::VectorXd dy = Eigen::VectorXd::Constant(1000, -1.0);
-  const auto backward = client_.Backward(Step(3), ViewOf(dy), /*release=*/true);
+  const auto backward = client_.Backward(Step(3), ViewOf(dy), {.release = true});
   ASSERT_TRUE(backward.ok()) << backward.status();
   EXPECT_EQ(MapOf<double>(backward->input_gradient), Masked<double>(dy, *mask));
 
