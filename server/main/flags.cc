@@ -154,9 +154,8 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
   AddOption(app, "simd_target", flags.simd_target,
             "Instruction set for the kernels, for tests (default: the best there is)")
       ->check(CLI::Validator(CheckSimdTarget, ""));
-  WithEnvironment(app.add_flag("--shared_memory", flags.shared_memory,
-                               "Lets clients on this host pass tensors in shared memory"),
-                  "shared_memory");
+  AddSwitch(app, "shared_memory", flags.shared_memory,
+            "Lets clients on this host pass tensors in shared memory");
   AddOption(app, "shared_memory_dir", flags.shared_memory_options.directory,
             "Folder for the files of shared memory");
   AddBytes(app, "max_shared_memory_bytes", flags.shared_memory_options.max_bytes, 4096,
