@@ -1,6 +1,7 @@
 #include "client/cli/completion.h"
 
 #include <iostream>
+#include <map>
 #include <memory>
 #include <set>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/substitute.h"
 #include "client/cli/commands.h"
 
 namespace dropout::cli {
@@ -19,6 +21,7 @@ struct Word {
   std::string text;
   std::string help;
   bool takes_value = false;
+  std::vector<std::string> values = {};  // All that it can have; empty: not a choice.
 };
 
 // A place in the tree, and what can follow there.
@@ -28,12 +31,19 @@ struct Place {
   std::vector<Word> options;  // Without those of the program itself.
 };
 
+// The help shows a choice as "a|b".
+std::vector<std::string> ValuesOf(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  if (type.find('|') == std::string::npos) return {};
+  return absl::StrSplit(type, '|');
+}
+
 std::vector<Word> LongOptions(const CLI::App& app) {
   std::vector<Word> words;
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) {
-      words.push_back(
-          {"--" + name, option->get_description(), option->get_items_expected_max() > 0});
+      words.push_back({"--" + name, option->get_description(),
+                       option->get_items_expected_max() > 0, ValuesOf(*option)});
     }
   }
   return words;
@@ -86,6 +96,24 @@ std::string ValueOptions(const std::vector<Place>& places) {
   return absl::StrJoin(texts, "|");
 }
 
+// A pattern of a shell's `case` for each option with a choice, with `command`, in which $0 stands
+// for the values. An option of the same name elsewhere in the tree adds its values.
+std::string ValueCases(const std::vector<Place>& places, absl::string_view command) {
+  std::map<std::string, std::set<std::string>> choices;
+  for (const Place& place : places) {
+    for (const Word& word : place.options) {
+      if (word.values.empty()) continue;
+      choices[word.text].insert(word.values.begin(), word.values.end());
+    }
+  }
+  std::string cases;
+  for (const auto& [option, values] : choices) {
+    absl::StrAppend(&cases, "      ", option, ") ",
+                    absl::Substitute(command, absl::StrJoin(values, " ")), " ;;\n");
+  }
+  return cases;
+}
+
 std::string Paths(const std::vector<Place>& places) {
   return absl::StrJoin(places.begin() + 1, places.end(), "|",
                        [](std::string* out, const Place& place) { out->append(place.path); });
@@ -96,7 +124,7 @@ std::string FindPlace(const std::vector<Place>& places) {
   return absl::StrCat(R"(    if [[ -n $skip ]]; then skip=; continue; fi
     case $word in
       )",
-                      ValueOptions(places), R"() skip=1 ;;
+                      ValueOptions(places), R"() skip=$word ;;
       *)
         case "$place/$word" in
           )",
@@ -145,7 +173,11 @@ std::string FishOptions(const Place& place) {
     if (!place.path.empty()) {
       absl::StrAppend(&script, " -n ", FishQuoted(FishCondition(place.path)));
     }
-    absl::StrAppend(&script, " -l ", word.text.substr(2), word.takes_value ? " -r" : "", " -d ",
+    absl::StrAppend(&script, " -l ", word.text.substr(2), word.takes_value ? " -r" : "",
+                    word.values.empty()
+                        ? ""
+                        : absl::StrCat(" -f -a ", FishQuoted(absl::StrJoin(word.values, " "))),
+                    " -d ",
                     FishQuoted(word.help), "\n");
   }
   return script;
@@ -162,7 +194,12 @@ _dropoutctl() {
 )",
                                     FindPlace(places), R"(  done
   COMPREPLY=()
-  if [[ -n $skip ]]; then return; fi
+  if [[ -n $skip ]]; then
+    case $skip in
+)",
+                                    ValueCases(places, "words='$0'"), R"(      *) return ;;
+    esac
+  else
   case $place in
 )");
   for (const Place& place : places) {
@@ -170,6 +207,7 @@ _dropoutctl() {
                     ") words=", Quoted(JoinTexts(WordsAt(place, places[0]), " ")), " ;;\n");
   }
   absl::StrAppend(&script, R"(  esac
+  fi
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}")
 }
 complete -o default -F _dropoutctl dropoutctl
@@ -186,7 +224,13 @@ _dropoutctl() {
   for word in "${(@)words[2,CURRENT-1]}"; do
 )",
                                     FindPlace(places), R"(  done
-  if [[ -n $skip ]]; then _files; return; fi
+  if [[ -n $skip ]]; then
+    case $skip in
+)",
+                                    ValueCases(places, "compadd -- $0"), R"(      *) _files ;;
+    esac
+    return
+  fi
   case $place in
 )");
   for (const Place& place : places) {

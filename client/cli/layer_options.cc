@@ -41,7 +41,7 @@ constexpr FieldOption kFieldOptions[] = {
     {"in_features", "N", "drop_connect: columns of the weight"},
     {"out_features", "N", "drop_connect: rows of the weight"},
     {"bias", "true|false", "drop_connect: whether there is a bias (default true)"},
-    {"mask_scope", "SCOPE",
+    {"mask_scope", "sample|batch|sequence|step",
      "drop_connect: sample (default) or batch; recurrent: sequence (default) or step"},
     {"target", "linear|weights",
      "drop_connect: what the input tensor is, activations or the weights (default linear)"},

@@ -70,6 +70,32 @@ Matrix<T> ReadBlock(DataType dtype, const void* data, Index columns, const Block
 }
 
 template <typename T>
+constexpr bool IsStoredAs(DataType dtype) {
+  return dtype == (std::is_same_v<T, double> ? DataType::kFloat64 : DataType::kFloat32);
+}
+
+// The same, without a copy where the matrix is of type T. Refers to `data`; not movable.
+template <typename T>
+class BlockView {
+ public:
+  BlockView(DataType dtype, const void* data, Index columns, const Block& block)
+      : copy_(IsStoredAs<T>(dtype) ? Matrix<T>() : ReadBlock<T>(dtype, data, columns, block)),
+        map_(IsStoredAs<T>(dtype)
+                 ? static_cast<const T*>(data) + block.row * columns + block.column
+                 : copy_.data(),
+             block.rows, block.columns,
+             Eigen::OuterStride<>(IsStoredAs<T>(dtype) ? columns : block.columns)) {}
+  BlockView(const BlockView&) = delete;
+  BlockView& operator=(const BlockView&) = delete;
+
+  const ConstMap<T>& operator*() const { return map_; }
+
+ private:
+  const Matrix<T> copy_;
+  const ConstMap<T> map_;
+};
+
+template <typename T>
 void WriteBlock(DataType dtype, void* data, Index columns, const Block& block,
                 const Matrix<T>& values) {
   WithType(dtype, [&]<typename S>() {
@@ -79,12 +105,14 @@ void WriteBlock(DataType dtype, void* data, Index columns, const Block& block,
   });
 }
 
-inline void MaskedScale(float* w, const std::uint8_t* bits, std::size_t n, double scale) {
-  kernels::MaskedScaleF32(w, bits, n, static_cast<float>(scale), w, kernels::Stores::kCached);
+inline void MaskedScale(const float* x, const std::uint8_t* bits, std::size_t n, double scale,
+                        float* y) {
+  kernels::MaskedScaleF32(x, bits, n, static_cast<float>(scale), y, kernels::Stores::kCached);
 }
 
-inline void MaskedScale(double* w, const std::uint8_t* bits, std::size_t n, double scale) {
-  kernels::MaskedScaleF64(w, bits, n, scale, w, kernels::Stores::kCached);
+inline void MaskedScale(const double* x, const std::uint8_t* bits, std::size_t n, double scale,
+                        double* y) {
+  kernels::MaskedScaleF64(x, bits, n, scale, y, kernels::Stores::kCached);
 }
 
 // The layer's geometry in Eigen's terms, with tile sizes for compute type T.
@@ -132,18 +160,19 @@ class MaskedWeights {
     if (mask == mask_ && block == block_) return tile_;
     mask_ = mask;
     block_ = block;
-    tile_ = ReadBlock<T>(weight_.dtype, weight_.data.data(), in(), block);
-    Apply(mask, block, tile_);
+    const BlockView<T> weights(weight_.dtype, weight_.data.data(), in(), block);
+    tile_.resize(block.rows, block.columns);
+    Apply(mask, block, *weights, tile_);
     return tile_;
   }
 
-  // Masks `values`, which stand where `block` does.
-  void Apply(Index mask, const Block& block, Matrix<T>& values) {
+  // Masks `values`, which stand where `block` does, into `masked`, which may be the same.
+  void Apply(Index mask, const Block& block, const ConstMap<T>& values, Matrix<T>& masked) {
     if (!plan_.linear.is_masked) {
-      values *= static_cast<T>(plan_.scale);
+      masked = values * static_cast<T>(plan_.scale);
       return;
     }
-    // Whole rows follow each other in the mask too.
+    // Whole rows follow each other in the mask and in the values too.
     const bool joined = block.columns == in();
     const Index count = joined ? block.rows * block.columns : block.columns;
     bits_.resize(static_cast<std::size_t>(count + 7) / 8);
@@ -151,8 +180,9 @@ class MaskedWeights {
       const Index at = (mask * out() + block.row + row) * in() + block.column;
       kernels::BernoulliBits(plan_.stream, plan_.layout.first_index + static_cast<std::uint64_t>(at),
                              static_cast<std::size_t>(count), bits_.data());
-      MaskedScale(values.data() + row * block.columns, bits_.data(),
-                  static_cast<std::size_t>(count), plan_.scale);
+      MaskedScale(values.data() + row * values.outerStride(), bits_.data(),
+                  static_cast<std::size_t>(count), plan_.scale,
+                  masked.data() + row * block.columns);
     }
   }
 
@@ -178,8 +208,8 @@ void Forward(const Plan& plan, const Parameters& parameters, DataType dtype, con
     tiling.ForEachRows([&](Index mask, Index row, Index rows) {
       Matrix<T> product = Matrix<T>::Zero(rows, outs);
       ForEachPiece(tiling.in, tiling.tile_in, [&](Index i, Index ins) {
-        const Matrix<T> input = ReadBlock<T>(dtype, x, tiling.in, {row, i, rows, ins});
-        product.noalias() += input * weights.Tile(mask, {o, i, outs, ins}).transpose();
+        const BlockView<T> input(dtype, x, tiling.in, {row, i, rows, ins});
+        product.noalias() += *input * weights.Tile(mask, {o, i, outs, ins}).transpose();
       });
       if (bias != nullptr) {
         product.rowwise() +=
@@ -199,8 +229,8 @@ void InputGradient(const Plan& plan, const Parameters& parameters, DataType dtyp
     tiling.ForEachRows([&](Index mask, Index row, Index rows) {
       Matrix<T> product = Matrix<T>::Zero(rows, ins);
       ForEachPiece(tiling.out, tiling.tile_out, [&](Index o, Index outs) {
-        const Matrix<T> gradient = ReadBlock<T>(dtype, dy, tiling.out, {row, o, rows, outs});
-        product.noalias() += gradient * weights.Tile(mask, {o, i, outs, ins});
+        const BlockView<T> gradient(dtype, dy, tiling.out, {row, o, rows, outs});
+        product.noalias() += *gradient * weights.Tile(mask, {o, i, outs, ins});
       });
       WriteBlock(dtype, dx, tiling.in, {row, i, rows, ins}, product);
     });
@@ -224,10 +254,11 @@ Parameter WeightGradient(const Plan& plan, const Parameter& weight, DataType dty
       Matrix<T> sum = Matrix<T>::Zero(outs, ins);
       Matrix<T> product(outs, ins);
       tiling.ForEachRows([&](Index mask, Index row, Index rows) {
-        const Matrix<T> input = ReadBlock<T>(dtype, x, tiling.in, {row, i, rows, ins});
-        const Matrix<T> error = ReadBlock<T>(dtype, dy, tiling.out, {row, o, rows, outs});
-        product.noalias() = error.transpose() * input;
-        masks.Apply(mask, block, product);
+        const BlockView<T> input(dtype, x, tiling.in, {row, i, rows, ins});
+        const BlockView<T> error(dtype, dy, tiling.out, {row, o, rows, outs});
+        product.noalias() = (*error).transpose() * *input;
+        masks.Apply(mask, block,
+                    ConstMap<T>(product.data(), outs, ins, Eigen::OuterStride<>(ins)), product);
         sum += product;
       });
       WriteBlock(gradient.dtype, gradient.data.data(), tiling.in, block, sum);

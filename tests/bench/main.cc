@@ -6,6 +6,7 @@
 
 #include "server/kernels/simd_target.h"
 #include "tests/bench/kernel_bench.h"
+#include "tests/bench/linear_bench.h"
 #include "tests/bench/report.h"
 
 int main(int argc, char** argv) {
@@ -24,6 +25,7 @@ int main(int argc, char** argv) {
   try {
     dropoutd::bench::Report report;
     dropoutd::bench::BenchKernels(smoke, report);
+    dropoutd::bench::BenchLinear(smoke, report);
     if (!json_path.empty()) report.WriteJson(json_path);
   } catch (const std::exception& error) {
     std::cerr << "bench: " << error.what() << "\n";

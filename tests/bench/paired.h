@@ -22,6 +22,7 @@ struct Row {
   std::vector<double> ratios;        // Baseline's time by the contender's, pair by pair.
   std::vector<double> seconds;       // The contender's, for one run of its work.
   double at_least = 0;               // The figure asked for; 0: none.
+  double flops = 0;                  // Of one run, where they are what counts; else 0.
 };
 
 struct PairOptions {

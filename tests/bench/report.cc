@@ -13,17 +13,19 @@ namespace dropoutd::bench {
 Report::Report() {
   std::printf("SIMD target: %s. ratio = baseline's time / ours, median of pairs [quartiles]\n\n",
               kernels::SimdTarget().c_str());
-  std::printf("%-38s %-22s %7s  %-17s %9s %9s\n", "what", "baseline", "ratio", "quartiles",
-              "at least", "GB/s");
+  std::printf("%-38s %-22s %7s  %-17s %9s %16s\n", "what", "baseline", "ratio", "quartiles",
+              "at least", "throughput");
 }
 
 void Report::Add(Row row) {
   const double seconds = Quantile(row.seconds, 0.5);
   char wanted[16] = "-";
   if (row.at_least > 0) std::snprintf(wanted, sizeof(wanted), "%.2f", row.at_least);
-  std::printf("%-38s %-22s %7.2f  [%6.2f, %6.2f]  %9s %9.2f\n", row.what.c_str(),
+  std::printf("%-38s %-22s %7.2f  [%6.2f, %6.2f]  %9s %9.2f %s\n", row.what.c_str(),
               row.baseline.c_str(), Quantile(row.ratios, 0.5), Quantile(row.ratios, 0.25),
-              Quantile(row.ratios, 0.75), wanted, row.bytes / seconds / 1e9);
+              Quantile(row.ratios, 0.75), wanted,
+              (row.flops > 0 ? row.flops : row.bytes) / seconds / 1e9,
+              row.flops > 0 ? "GFLOPS" : "GB/s");
   std::fflush(stdout);
   rows_.push_back(std::move(row));
 }
@@ -41,6 +43,7 @@ void Report::WriteJson(const std::string& path) const {
                             {"at_least", row.at_least},
                             {"seconds_median", Quantile(row.seconds, 0.5)},
                             {"bytes", row.bytes},
+                            {"flops", row.flops},
                             {"pairs", row.ratios.size()}});
   }
   std::ofstream file(path);

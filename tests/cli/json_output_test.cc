@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <string>
+#include <variant>
 
 #include "tests/cli/support.h"
 
@@ -60,6 +61,28 @@ TEST(JsonOutputTest, Sessions) {
             R"("scaling":"inverted","variant":"dropout","dropout":{"broadcast_axes":[1,2]}}],)"
             R"("ttl":"5400s","create_time":"1970-01-01T00:00:00Z",)"
             R"("expire_time":"1970-01-01T00:00:00Z"})");
+}
+
+TEST(JsonOutputTest, VariantsAndSchedules) {
+  Layer layer;
+  layer.layer_id = "l";
+  layer.variant = StochasticDepth{DepthMode::kBatch, 2, 12};
+  layer.schedule = PiecewiseSchedule{{10}, {0.25, 0.5}};
+  const Json json = ToJson(layer);
+  EXPECT_EQ(json["variant"], "stochastic_depth");
+  EXPECT_EQ(DumpJsonLine(json["stochastic_depth"]),
+            R"({"mode":"batch","depth_index":2,"depth_count":12})");
+  EXPECT_EQ(DumpJsonLine(json["schedule"]),
+            R"({"piecewise":{"boundaries":[10],"values":[0.25,0.5]}})");
+  layer.variant = Variational{};
+  layer.schedule = CosineSchedule{0.1, 0.2, 3, 4};
+  EXPECT_EQ(DumpJsonLine(ToJson(layer)["variational"]), R"({"time_axis":null})");
+  EXPECT_EQ(DumpJsonLine(ToJson(layer)["schedule"]),
+            R"({"cosine":{"start_p":0.1,"end_p":0.2,"start_step":3,"end_step":4}})");
+  layer.variant = Alpha{};
+  EXPECT_EQ(DumpJsonLine(ToJson(layer)["alpha"]), "{}");
+  layer.variant = std::monostate{};
+  EXPECT_EQ(ToJson(layer)["variant"], "unknown");
 }
 
 TEST(JsonOutputTest, ErrorsAndBrokenText) {
