@@ -1,4 +1,5 @@
 // What the messages of an Exchange mean, without a stream.
+#include "server/base/error.h"
 #include "server/service/exchange.h"
 
 #include <gtest/gtest.h>
