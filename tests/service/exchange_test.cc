@@ -1,5 +1,4 @@
 // What the messages of an Exchange mean, without a stream.
-#include "server/base/error.h"
 #include "server/service/exchange.h"
 
 #include <gtest/gtest.h>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "dropout/v1/transport.pb.h"
+#include "server/base/error.h"
 #include "tests/service/support.h"
 
 namespace dropoutd {
