@@ -1,4 +1,4 @@
-"""Runs the examples of docs/api.md as they stand."""
+"""Runs the examples of docs/api.md and docs/variants.md as they stand."""
 
 import fnmatch
 import os
@@ -10,12 +10,14 @@ import unittest
 
 import harness
 
-GUIDE = pathlib.Path(__file__).parents[2] / "docs" / "api.md"
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+GUIDE = DOCS / "api.md"
+VARIANTS = DOCS / "variants.md"
 SECONDS = 60
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
+def blocks(language, page=GUIDE):
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def console_steps(text):
@@ -44,8 +46,13 @@ class DocsTest(unittest.TestCase):
         self.assertFalse(matches([], "something\n"))
 
     def test_console_examples(self):
-        found = blocks("console")
-        self.assertGreaterEqual(len(found), 2)
+        self.check_console(blocks("console"), at_least=2)
+
+    def test_pictures_of_the_variants(self):
+        self.check_console(blocks("console", VARIANTS), at_least=11)
+
+    def check_console(self, found, at_least):
+        self.assertGreaterEqual(len(found), at_least)
         with harness.Server() as server, tempfile.TemporaryDirectory() as folder:
             programs = pathlib.Path(os.environ["DROPOUTCTL_BIN"]).parent
             environment = {**harness.clean_environment(), "DROPOUTCTL_ADDRESS": server.address,
