@@ -46,6 +46,10 @@ class NotFoundError(DropoutError, LookupError):
     code = grpc.StatusCode.NOT_FOUND
 
 
+class FailedPreconditionError(DropoutError):
+    code = grpc.StatusCode.FAILED_PRECONDITION
+
+
 class AlreadyExistsError(DropoutError):
     code = grpc.StatusCode.ALREADY_EXISTS
 
@@ -56,6 +60,12 @@ class ResourceExhaustedError(DropoutError):
 
 class UnavailableError(DropoutError, ConnectionError):
     code = grpc.StatusCode.UNAVAILABLE
+
+
+class CancelledError(DropoutError, ConnectionError):
+    """A server that shuts down answered so to a call that it had not begun."""
+
+    code = grpc.StatusCode.CANCELLED
 
 
 class UnsupportedError(DropoutError, NotImplementedError):
@@ -109,6 +119,10 @@ class ShapeMismatchError(InvalidArgumentError):
     reason = "SHAPE_MISMATCH"
 
 
+class ParametersRequiredError(FailedPreconditionError):
+    reason = "PARAMETERS_REQUIRED"
+
+
 class SessionNotFoundError(NotFoundError):
     reason = "SESSION_NOT_FOUND"
 
@@ -147,6 +161,10 @@ class QuotaStepsError(ResourceExhaustedError):
 
 class QuotaMaskCacheError(ResourceExhaustedError):
     reason = "QUOTA_MASK_CACHE"
+
+
+class QuotaParameterBytesError(ResourceExhaustedError):
+    reason = "QUOTA_PARAMETER_BYTES"
 
 
 class QuotaBytesInFlightError(ResourceExhaustedError):
