@@ -2,7 +2,7 @@
 # Builds the Java client with Debian's packages:
 #   build_debian.sh PROTO_DIR OUT_DIR
 # makes OUT_DIR/dropout-client.jar with the client and the contract's classes; OUT_DIR/examples.jar
-# and, where JUnit is installed, OUT_DIR/tests.jar. OUT_DIR/classpath has what they need to run.
+# and, where JUnit is installed, OUT_DIR/tests.jar. OUT_DIR/run.sh runs a class of theirs.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 proto=$1
@@ -44,5 +44,6 @@ if [ -e "$java/junit4.jar" ]; then
   compile tests "$libraries" "$here/src/test/java"
   libraries=$out/tests.jar:$libraries
 fi
-printf '%s' "$libraries" >"$out/classpath"
+printf '#!/bin/sh\nexec java -cp %s "$@"\n' "$libraries" >"$out/run.sh"
+chmod +x "$out/run.sh"
 rm -rf "$out/generated" "$out/classes" "$out"/*.sources

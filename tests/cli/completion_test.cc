@@ -60,12 +60,13 @@ TEST_F(CompletionTest, BashOffersCommandsAndOptions) {
   EXPECT_THAT(Complete({"layer", "create", "--b"}),
               UnorderedElementsAre("--broadcast-axes", "--block-size", "--bias"));
   EXPECT_THAT(Complete({"layer", "create", "--sch"}), UnorderedElementsAre("--schedule"));
-  EXPECT_THAT(Complete({"demo", "--v"}), UnorderedElementsAre("--variant"));
+  EXPECT_THAT(Complete({"demo", "--va"}), UnorderedElementsAre("--variant"));
   EXPECT_THAT(Complete({"demo", "--variant", "drop_"}),
               UnorderedElementsAre("drop_block", "drop_connect"));
   EXPECT_THAT(Complete({"layer", "create", "--variant", "gau"}), UnorderedElementsAre("gaussian"));
   EXPECT_THAT(Complete({"session", "create", "--j"}), UnorderedElementsAre("--json"));
-  EXPECT_THAT(Complete({"layer", "create", "--s"}), UnorderedElementsAre("--scaling"));
+  EXPECT_THAT(Complete({"layer", "create", "--s"}),
+              UnorderedElementsAre("--scaling", "--schedule", "--share-channels", "--spatial"));
 }
 
 TEST_F(CompletionTest, BashSkipsValuesOfOptions) {

@@ -190,7 +190,7 @@ class LayerTest(CliTest):
                         "--mode=eval", "--variant=dropout")
         self.assertEqual(text, """\
 LAYER     P  MODE  GENERATOR     SCALING  REVISION  VARIANT
-hidden  0.5  eval  numpy_legacy  eval            1  dropout, broadcast axes 0,-1
+hidden  0.5  eval  numpy_legacy  eval            1  dropout, broadcast_axes 0:-1
 """)
         self.assertEqual(self.layer("create", "plain"), {
             "layer_id": "plain", "mode": "train", "revision": 1, "p": 0, "generator": "philox",
@@ -249,7 +249,7 @@ hidden  0.5  eval  numpy_legacy  eval            1  dropout, broadcast axes 0,-1
                                     self.session_id, "a", *options)
         for word, options in [("--p", ["--p=half"]), ("--generator", ["--generator=dice"]),
                               ("--scaling", ["--scaling=2"]),
-                              ("--broadcast-axes", ["--broadcast-axes=1;2"]),
+                              ("broadcast_axes", ["--broadcast-axes=1;2"]),
                               ("--variant", ["--variant=nothing"]), ("--dtype", ["--dtype=f4"])]:
             with self.subTest(options):
                 self.assert_usage(word, "layer", "create", self.session_id, "a", *options)

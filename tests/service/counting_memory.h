@@ -12,7 +12,7 @@ struct MemoryCounts {
   std::size_t copied_bytes = 0;       // By memcpy and memmove.
 };
 
-inline constexpr std::size_t kLarge = std::size_t{64} << 10;
+inline constexpr std::size_t kLarge = std::size_t{256} << 10;
 
 // Counting is off until the first; thread-safe, but for two counts at a time.
 void StartCounting();

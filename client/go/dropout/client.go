@@ -6,7 +6,7 @@
 //	result, err := hidden.Forward(ctx, dropout.NewTensor(x, 4, 8), dropout.AtStep(0))
 //
 // Layers, tensors and answers are the contract's messages (package dropoutpb). Errors of calls are
-// *Error; calls that are safe to repeat are repeated after UNAVAILABLE until the context's
+// *Error; calls that are safe to repeat are repeated when the server went away, until the context's
 // deadline or the client's timeout. All types may be used from several goroutines at once.
 package dropout
 

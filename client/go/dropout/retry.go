@@ -59,7 +59,10 @@ func (p RetryPolicy) run(
 		if sent > 1 && idempotency == deletion && failure.Code == codes.NotFound {
 			return nil
 		}
-		if failure.Code != codes.Unavailable || idempotency == unsafe || sent >= p.MaxAttempts {
+		// Canceled too: a server that shuts down answers it to calls that it has not begun.
+		wentAway := failure.Code == codes.Unavailable ||
+			failure.Code == codes.Canceled && ctx.Err() == nil
+		if !wentAway || idempotency == unsafe || sent >= p.MaxAttempts {
 			return err
 		}
 		if backoff > p.MaxBackoff {

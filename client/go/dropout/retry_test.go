@@ -24,10 +24,11 @@ type refusal struct {
 }
 
 var (
-	draining = refusal{codes.Unavailable, "DRAINING"}
-	gone     = refusal{codes.NotFound, "SESSION_NOT_FOUND"}
-	silence  = refusal{codes.OK, "never answers"}
-	fine     = refusal{}
+	draining  = refusal{codes.Unavailable, "DRAINING"}
+	cancelled = refusal{codes.Canceled, ""}
+	gone      = refusal{codes.NotFound, "SESSION_NOT_FOUND"}
+	silence   = refusal{codes.OK, "never answers"}
+	fine      = refusal{}
 )
 
 type seen struct {
@@ -103,7 +104,7 @@ func (f *fakeServer) serve(t *testing.T, opts ...dropout.Option) *dropout.Client
 }
 
 func TestSafeCallsAreRepeated(t *testing.T) {
-	f := &fakeServer{outcomes: map[string][]refusal{"CreateSession": {draining, draining, fine}}}
+	f := &fakeServer{outcomes: map[string][]refusal{"CreateSession": {draining, cancelled, fine}}}
 	must(f.serve(t).CreateSession(context.Background(), dropout.SessionOptions{}))
 	if len(f.calls) != 3 {
 		t.Fatalf("%d calls", len(f.calls))
@@ -160,6 +161,16 @@ func TestDeadlines(t *testing.T) {
 	client := f.serve(t, dropout.WithRetry(limited))
 	_, err := client.Session(context.Background(), "s")
 	if status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAContextThatIsCancelledEndsTheCall(t *testing.T) {
+	f := &fakeServer{}
+	client := f.serve(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := client.Session(ctx, "s"); status.Code(err) != codes.Canceled {
 		t.Errorf("%v", err)
 	}
 }

@@ -14,7 +14,7 @@ import type {
 
 /**
  * A connection to a server. Calls throw DropoutError; those that are safe to repeat are repeated
- * after UNAVAILABLE.
+ * when the server went away.
  */
 export class Client {
   readonly #connection: Connection;

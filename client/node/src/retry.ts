@@ -29,7 +29,9 @@ export async function withRetries<T>(
     } catch (error) {
       if (!(error instanceof DropoutError)) throw error;
       if (sent > 1 && idempotency === "deletion" && error.code === "NOT_FOUND") return undefined;
-      const repeatable = error.code === "UNAVAILABLE" && idempotency !== "unsafe";
+      // CANCELLED too: a server that shuts down answers it to calls that it has not begun.
+      const wentAway = error.code === "UNAVAILABLE" || error.code === "CANCELLED";
+      const repeatable = wentAway && idempotency !== "unsafe";
       const longest = Math.min(options.initialBackoff * 2 ** (sent - 1), options.maxBackoff);
       // A random share, so that many clients do not come back at once.
       const pause = longest * (0.5 + 0.5 * Math.random());

@@ -60,7 +60,10 @@ class AttemptsTest(unittest.TestCase):
         self.clock.now += 2.0
         self.assertEqual(attempts.time_left(), 0.0)
 
-    def test_only_unavailable_is_repeated(self):
+    def test_a_server_that_shuts_down_may_answer_cancelled(self):
+        self.assertIsNotNone(self.attempts().after(self.error(grpc.StatusCode.CANCELLED)))
+
+    def test_other_errors_are_final(self):
         for code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INTERNAL,
                      grpc.StatusCode.DEADLINE_EXCEEDED):
             self.assertRaises(DropoutError, self.attempts().after, self.error(code))

@@ -12,12 +12,14 @@ AsyncClient is the same for asyncio; dropout_client.torch has modules for PyTorc
 from ._transport import Tls
 from .aio import AsyncClient, AsyncLayer, AsyncSession
 from .client import Client, Layer, Session
-from .errors import (AlreadyExistsError, DeadlineExceededError, DrainingError, DropoutError,
-                     InternalError, InvalidArgumentError, InvalidLayerError, InvalidRequestError,
+from .errors import (AlreadyExistsError, CancelledError, DeadlineExceededError, DrainingError,
+                     DropoutError, FailedPreconditionError, InternalError, InvalidArgumentError, InvalidLayerError, InvalidRequestError,
                      InvalidSessionError, InvalidTensorError, LayerExistsError,
-                     LayerNotFoundError, NotFoundError, PermissionDeniedError,
-                     QuotaBytesInFlightError, QuotaLayersError, QuotaMaskCacheError,
-                     QuotaMessageBytesError, QuotaSessionsError, QuotaStepsError,
+                     LayerNotFoundError, NotFoundError, ParametersRequiredError,
+                     PermissionDeniedError, QuotaBytesInFlightError, QuotaCallRateError, QuotaLayersError, QuotaMaskCacheError,
+                     QuotaMessageBytesError, QuotaParameterBytesError, QuotaSessionsError,
+                     QuotaSharedMemoryError, QuotaStepsError, QuotaStreamsError,
+                     RegionBrokenError,
                      RegionNotFoundError, ResourceExhaustedError, RpcUnsupportedError,
                      SequenceRequiredError, SessionExistsError, SessionNotFoundError,
                      ShapeMismatchError, StepNotFoundError, StepRequiredError,

@@ -5,7 +5,7 @@
         y = hidden.forward(x, step=0).output
 
 Errors of calls are DropoutErrors (errors.py). Calls that are safe to repeat are repeated
-after UNAVAILABLE. Everything here may be used from several threads at once.
+when the server went away. Everything here may be used from several threads at once.
 """
 
 from __future__ import annotations

@@ -46,6 +46,10 @@ class NotFoundError(DropoutError, LookupError):
     code = grpc.StatusCode.NOT_FOUND
 
 
+class FailedPreconditionError(DropoutError):
+    code = grpc.StatusCode.FAILED_PRECONDITION
+
+
 class AlreadyExistsError(DropoutError):
     code = grpc.StatusCode.ALREADY_EXISTS
 
@@ -56,6 +60,12 @@ class ResourceExhaustedError(DropoutError):
 
 class UnavailableError(DropoutError, ConnectionError):
     code = grpc.StatusCode.UNAVAILABLE
+
+
+class CancelledError(DropoutError, ConnectionError):
+    """A server that shuts down answered so to a call that it had not begun."""
+
+    code = grpc.StatusCode.CANCELLED
 
 
 class UnsupportedError(DropoutError, NotImplementedError):
@@ -72,6 +82,7 @@ class DeadlineExceededError(DropoutError, TimeoutError):
 
 class UnauthenticatedError(DropoutError, PermissionError):
     code = grpc.StatusCode.UNAUTHENTICATED
+    reason = "UNAUTHENTICATED"
 
 
 class PermissionDeniedError(DropoutError, PermissionError):
@@ -107,6 +118,10 @@ class SequenceRequiredError(InvalidArgumentError):
 
 class ShapeMismatchError(InvalidArgumentError):
     reason = "SHAPE_MISMATCH"
+
+
+class ParametersRequiredError(FailedPreconditionError):
+    reason = "PARAMETERS_REQUIRED"
 
 
 class SessionNotFoundError(NotFoundError):
@@ -149,12 +164,32 @@ class QuotaMaskCacheError(ResourceExhaustedError):
     reason = "QUOTA_MASK_CACHE"
 
 
+class QuotaParameterBytesError(ResourceExhaustedError):
+    reason = "QUOTA_PARAMETER_BYTES"
+
+
 class QuotaBytesInFlightError(ResourceExhaustedError):
     reason = "QUOTA_BYTES_IN_FLIGHT"
 
 
 class QuotaMessageBytesError(ResourceExhaustedError):
     reason = "QUOTA_MESSAGE_BYTES"
+
+
+class QuotaSharedMemoryError(ResourceExhaustedError):
+    reason = "QUOTA_SHARED_MEMORY"
+
+
+class QuotaCallRateError(ResourceExhaustedError):
+    reason = "QUOTA_CALL_RATE"
+
+
+class QuotaStreamsError(ResourceExhaustedError):
+    reason = "QUOTA_STREAMS"
+
+
+class RegionBrokenError(FailedPreconditionError):
+    reason = "REGION_BROKEN"
 
 
 class StoreUnavailableError(UnavailableError):

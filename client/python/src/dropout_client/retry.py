@@ -8,7 +8,7 @@ import random
 import time
 from typing import Callable, Optional
 
-from .errors import DropoutError, NotFoundError, UnavailableError
+from .errors import CancelledError, DropoutError, NotFoundError, UnavailableError
 
 
 class Idempotency(enum.Enum):
@@ -23,7 +23,8 @@ class RetryPolicy:
 
     # Time that one call may take, retries and pauses included. None: no limit.
     timeout: Optional[float] = 60.0
-    # How often a call that is safe to repeat is sent at most; 1 switches retries off.
+    # How often a call that is safe to repeat is sent at most, when the server went away; 1
+    # switches retries off.
     max_attempts: int = 8
     # Pause before the second attempt; it doubles up to max_backoff. Each pause is shortened by
     # a random share of up to a half.
@@ -66,7 +67,8 @@ class Attempts:
         if (self._failed > 1 and self._idempotency is Idempotency.DELETION
                 and isinstance(error, NotFoundError)):
             return None
-        if (not isinstance(error, UnavailableError) or self._idempotency is Idempotency.UNSAFE
+        went_away = isinstance(error, (UnavailableError, CancelledError))
+        if (not went_away or self._idempotency is Idempotency.UNSAFE
                 or self._failed >= self._policy.max_attempts):
             raise error
         pause = min(self._policy.initial_backoff * 2.0 ** (self._failed - 1),

@@ -36,8 +36,8 @@ import javax.net.ssl.SSLException;
  * }
  * }</pre>
  *
- * <p>Calls throw DropoutException; those that are safe to repeat are repeated after UNAVAILABLE.
- * Everything here may be used from several threads at once.
+ * <p>Calls throw DropoutException; those that are safe to repeat are repeated when the server went
+ * away. Everything here may be used from several threads at once.
  */
 public final class DropoutClient implements AutoCloseable {
   private static final Metadata.Key<String> SESSION_ID = ascii("x-session-id");

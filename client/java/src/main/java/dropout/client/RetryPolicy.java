@@ -54,7 +54,10 @@ public record RetryPolicy(
         }
         backoff = Math.min(backoff, maxBackoff.toNanos());
         long pause = (long) (backoff * (0.5 + 0.5 * ThreadLocalRandom.current().nextDouble()));
-        if (code != Status.Code.UNAVAILABLE || idempotency == Idempotency.UNSAFE
+        // CANCELLED too: a server that shuts down answers it to calls that it has not begun.
+        boolean wentAway = code == Status.Code.UNAVAILABLE
+            || code == Status.Code.CANCELLED && !Thread.currentThread().isInterrupted();
+        if (!wentAway || idempotency == Idempotency.UNSAFE
             || sent >= maxAttempts || deadline.timeRemaining(TimeUnit.NANOSECONDS) <= pause) {
           throw new DropoutException(failure);
         }

@@ -64,7 +64,7 @@ public final class RetryTest {
   @Test
   public void rules() {
     Status unavailable = Status.UNAVAILABLE;
-    assertEquals("done", run(FAST, RetryPolicy.Idempotency.SAFE, unavailable, unavailable));
+    assertEquals("done", run(FAST, RetryPolicy.Idempotency.SAFE, unavailable, Status.CANCELLED));
     assertEquals(3, attempts);
     assertFails(Status.Code.UNAVAILABLE, FAST, RetryPolicy.Idempotency.SAFE, unavailable,
         unavailable, unavailable, unavailable);
