@@ -77,7 +77,7 @@ SCHEDULES = ["linear", "cosine", "curriculum", "piecewise"]
 PARAMETER_RPCS = {"SetParameters": pb.SetParametersRequest,
                   "GetParameters": pb.GetParametersRequest}
 UNBUILT_RPCS = {"CreateSharedMemory": pb.CreateSharedMemoryRequest,
-                "DeleteSharedMemory": pb.DeleteSharedMemoryRequest, "Exchange": pb.ExchangeRequest}
+                "DeleteSharedMemory": pb.DeleteSharedMemoryRequest}
 
 
 def with_schedule(kind):
@@ -256,8 +256,8 @@ def bad_tensors(field):
     yield "2^64 + 4 elements, 4 when it wraps", tensor([2**62 + 1, 4], 16), "shape"
     yield "empty, and the other axes overflow", tensor([2**40, 0, 2**40]), "shape"
     yield "huge and no data", tensor([2**40]), f"{field}.data"
-    yield "bytes overflow", tensor([MAX_INT64]), f"{field}.data"
-    yield "bytes wrap to 0", tensor([2**62]), f"{field}.data"
+    yield "bytes overflow", tensor([MAX_INT64]), f"{field}: shape"
+    yield "bytes wrap to 0", tensor([2**62]), f"{field}: shape"
     for byte_size in [0, 1, 79, 81, 160]:
         yield f"{byte_size} bytes for 80", tensor([4, 5], byte_size), f"{field}.data: {byte_size}"
     yield "float64 of float32's size", tensor([4, 5], 80, FLOAT64), f"{field}.data"
@@ -301,14 +301,14 @@ def tensor_rows():
                         ("negative and 0", [0, -1])]:
         yield Row(f"shape {name}", "GetMask", mask_of(shape=shape), "INVALID_TENSOR", "shape")
     yield Row("input in shared memory", "Forward", forward(input=IN_SHARED_MEMORY),
-              "RPC_UNSUPPORTED", "shared_memory")
+              "RPC_UNSUPPORTED", "shared memory")
     yield Row("gradient in shared memory", "Backward", backward(output_gradient=IN_SHARED_MEMORY),
-              "RPC_UNSUPPORTED", "shared_memory")
+              "RPC_UNSUPPORTED", "shared memory")
     place = pb.SharedMemoryRef(region_id="r")
     yield Row("output in shared memory", "Forward", forward(output=place), "RPC_UNSUPPORTED",
-              "output")
+              "shared memory")
     yield Row("output in shared memory", "Backward", backward(output=place, release=True),
-              "RPC_UNSUPPORTED", "output")
+              "RPC_UNSUPPORTED", "shared memory")
     for axis in ["[2]", "[-3]", "[7]", "[-8]"]:
         layer_id = f"axis {axis}"
         yield Row(f"{layer_id} of rank 2", "Forward", forward(layer_id), "INVALID_LAYER",
@@ -398,10 +398,9 @@ def mode_rows():
 
 def unbuilt_rows():
     for rpc, request in UNBUILT_RPCS.items():
-        yield Row("empty", rpc, request(), "RPC_UNSUPPORTED", rpc)
+        yield Row("empty", rpc, request(), "RPC_UNSUPPORTED", "shared memory")
     yield Row("not built", "CreateSharedMemory",
               pb.CreateSharedMemoryRequest(session_id=SESSION, byte_size=-1), "RPC_UNSUPPORTED", "")
-    yield Row("not built", "Exchange", pb.ExchangeRequest(forward=forward()), "RPC_UNSUPPORTED", "")
     yield Row("no such RPC", "Dance", b"", grpc.StatusCode.UNIMPLEMENTED)
 
 
@@ -427,8 +426,7 @@ def good_request(rpc):
                 "ListSessions": pb.ListSessionsRequest(page_size=5, page_token="after:a"),
                 **dict(session_requests(SESSION)),
                 "GetServerInfo": pb.GetServerInfoRequest(),
-                **{rpc: make() for rpc, make in {**PARAMETER_RPCS, **UNBUILT_RPCS}.items()
-                   if rpc != "Exchange"}}
+                **{rpc: make() for rpc, make in {**PARAMETER_RPCS, **UNBUILT_RPCS}.items()}}
     return requests[rpc].SerializeToString()
 
 

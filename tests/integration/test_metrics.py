@@ -83,7 +83,7 @@ class PagesTest(unittest.TestCase):
                 client.get_session("<script>alert(1)</script>")
             code, page = fetch(server, "/statusz")
             self.assertEqual(code, 200)
-            for text in ("<html", server.address, "a-sessio", "GetSession", "SESSION_NOT_FOUND"):
+            for text in ("<html", server.address, "GetSession", "SESSION_NOT_FOUND"):
                 self.assertIn(text, page)
             for text in ("<script", "1234567891011", "a-session-with-a-long-name"):
                 self.assertNotIn(text, page)
