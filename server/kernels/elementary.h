@@ -1,5 +1,5 @@
 // Elementary functions of one float64 whose bits are the same on every machine, unlike those
-// of the C library: docs/mask-format.md, section 5. Within 2 ulp of the exact value.
+// of the C library: docs/mask-format.md, section 5, which states how exact they are.
 //
 // Thread safety: pure functions.
 #ifndef DROPOUTD_SERVER_KERNELS_ELEMENTARY_H_

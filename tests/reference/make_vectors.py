@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes mask_vectors.json, known answers made by mask_reference.py. Always the same bytes."""
+"""Writes mask_vectors.json, known answers made by mask_reference.py and noise_reference.py. Always the same bytes."""
 
 import hashlib
 import json
@@ -7,6 +7,7 @@ import pathlib
 import struct
 
 import mask_reference as reference
+import noise_vectors
 
 PATH = pathlib.Path(__file__).resolve().parent / "mask_vectors.json"
 
@@ -32,7 +33,9 @@ apply: float64 tensors under INVERTED: seed, layer_id, keyed_by, t, p, shape, sa
   broadcast_axes; input and output: the bits of the float64s, row-major, 16 hex digits each.
 numpy_legacy_streams: seed, doubles (the first ones, hex floats).
 numpy_legacy_sessions: seed, forwards: masks drawn one after the other from one stream, each with
-  p, shape, broadcast_axes, noise_shape, kept, bits."""
+  p, shape, broadcast_axes, noise_shape, kept, bits.
+"""
+COMMENT += noise_vectors.COMMENT
 
 MAX_64 = 2**64 - 1
 BIG_SEED = 0x0123456789ABCDEF
@@ -289,6 +292,7 @@ def make():
         "apply": apply_entries(),
         "numpy_legacy_streams": numpy_stream_entries(),
         "numpy_legacy_sessions": numpy_session_entries(),
+        **noise_vectors.sections(identity, time_arguments),
     }
     blocks = []
     for name, entries in sections.items():
