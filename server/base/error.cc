@@ -46,6 +46,7 @@ constexpr std::array kTable = {
     Entry{Reason::kQuotaSharedMemory, "QUOTA_SHARED_MEMORY", Code::kResourceExhausted},
     Entry{Reason::kRegionBroken, "REGION_BROKEN", Code::kFailedPrecondition},
     Entry{Reason::kStoreUnavailable, "STORE_UNAVAILABLE", Code::kUnavailable},
+    Entry{Reason::kStoreCorrupt, "STORE_CORRUPT", Code::kDataLoss},
     Entry{Reason::kDraining, "DRAINING", Code::kUnavailable},
     Entry{Reason::kUnauthenticated, "UNAUTHENTICATED", Code::kUnauthenticated},
     Entry{Reason::kVariantUnsupported, "VARIANT_UNSUPPORTED", Code::kUnimplemented},

@@ -37,6 +37,7 @@ enum class Reason {
   kQuotaSharedMemory,
   kRegionBroken,
   kStoreUnavailable,
+  kStoreCorrupt,
   kDraining,
   kUnauthenticated,
   kVariantUnsupported,

@@ -45,6 +45,7 @@ constexpr Row kRows[] = {
     {Reason::kQuotaSharedMemory, "QUOTA_SHARED_MEMORY", Code::kResourceExhausted},
     {Reason::kRegionBroken, "REGION_BROKEN", Code::kFailedPrecondition},
     {Reason::kStoreUnavailable, "STORE_UNAVAILABLE", Code::kUnavailable},
+    {Reason::kStoreCorrupt, "STORE_CORRUPT", Code::kDataLoss},
     {Reason::kDraining, "DRAINING", Code::kUnavailable},
     {Reason::kUnauthenticated, "UNAUTHENTICATED", Code::kUnauthenticated},
     {Reason::kVariantUnsupported, "VARIANT_UNSUPPORTED", Code::kUnimplemented},

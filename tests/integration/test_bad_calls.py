@@ -28,7 +28,7 @@ EXPIRY_SECONDS = 20
 
 # Reasons that no call can meet in this build, or that need a server that is stopping or at fault.
 ELSEWHERE = {"VARIANT_UNSUPPORTED", "SEQUENCE_REQUIRED", "REGION_NOT_FOUND", "STORE_UNAVAILABLE",
-             "DRAINING", "INTERNAL", "UNAUTHENTICATED", "QUOTA_STREAMS", "QUOTA_CALL_RATE",
+             "STORE_CORRUPT", "DRAINING", "INTERNAL", "UNAUTHENTICATED", "QUOTA_STREAMS", "QUOTA_CALL_RATE",
              "REGION_BROKEN", "PARAMETERS_REQUIRED", "QUOTA_PARAMETER_BYTES", "QUOTA_SHARED_MEMORY"}
 
 # Paths, addresses and places in the source have no business in a message.

@@ -72,6 +72,10 @@ class UnsupportedError(DropoutError, NotImplementedError):
     code = grpc.StatusCode.UNIMPLEMENTED
 
 
+class DataLossError(DropoutError):
+    code = grpc.StatusCode.DATA_LOSS
+
+
 class InternalError(DropoutError):
     code = grpc.StatusCode.INTERNAL
 
@@ -194,6 +198,10 @@ class RegionBrokenError(FailedPreconditionError):
 
 class StoreUnavailableError(UnavailableError):
     reason = "STORE_UNAVAILABLE"
+
+
+class StoreCorruptError(DataLossError):
+    reason = "STORE_CORRUPT"
 
 
 class DrainingError(UnavailableError):
