@@ -6,7 +6,7 @@ import numpy as np
 
 pb = harness.stubs().messages
 
-CALL_SECONDS = 60
+CALL_SECONDS = 120
 REASON_METADATA = "dropout-error-reason"
 
 FLOAT32 = pb.DATA_TYPE_FLOAT32

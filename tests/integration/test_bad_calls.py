@@ -24,7 +24,7 @@ MIB = 1 << 20
 MAX_INT64 = 2**63 - 1
 MAX_UINT64 = 2**64 - 1
 MAX_MESSAGE = 1000  # Characters; trailers have little room.
-EXPIRY_SECONDS = 20
+EXPIRY_SECONDS = 120
 
 # Reasons that no call can meet in this build, or that need a server that is stopping or at fault.
 ELSEWHERE = {"VARIANT_UNSUPPORTED", "SEQUENCE_REQUIRED", "REGION_NOT_FOUND", "STORE_UNAVAILABLE",

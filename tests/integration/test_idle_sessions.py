@@ -21,10 +21,10 @@ REST_LIMIT = GROWTH_LIMIT // 10  # What the allocator may keep when all sessions
 CREATORS = 2
 IN_FLIGHT = 100  # Requests of one creator.
 TRIAL_SESSIONS = 4_000
-CALL_SECONDS = 60
+CALL_SECONDS = 120
 START_SECONDS = 15  # Of the creators, and to spare.
 CREATE_SECONDS = 240
-SWEEP_SECONDS = 30
+SWEEP_SECONDS = 120
 POLL_SECONDS = 0.1
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from client_helpers import pb, to_tensor
 from security_helpers import bearer, make_token
 
-CALL_SECONDS = 20
-LOG_SECONDS = 20
+CALL_SECONDS = 120
+LOG_SECONDS = 120
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 LAYER = pb.Layer(layer_id="l", p=0.5, dropout=pb.Dropout())
 

@@ -16,7 +16,7 @@ SENDERS = 4
 MESSAGE_MIB = 128
 ANSWER_MIB = 12
 ALLOWANCE_MIB = 96  # Of the server's own, and what it takes until it has ended the calls.
-CALL_SECONDS = 60
+CALL_SECONDS = 120
 
 
 class MemoryBoundsTest(unittest.TestCase):

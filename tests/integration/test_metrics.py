@@ -11,7 +11,7 @@ import harness
 import numpy as np
 from client_helpers import Client, pb
 
-CALL_SECONDS = 20
+CALL_SECONDS = 120
 LAYER = pb.Layer(layer_id="l", p=0.25, dropout=pb.Dropout())
 X = np.ones((64, 1024), np.float32)
 DOCS = pathlib.Path(__file__).parents[2] / "docs" / "operations.md"

@@ -17,8 +17,8 @@ from security_helpers import Authority, bearer, make_token, secure_channel
 
 SERVICE = "dropout.v1.DropoutService"
 OPEN_SERVICES = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
-CALL_SECONDS = 20
-RELOAD_SECONDS = 20
+CALL_SECONDS = 120
+RELOAD_SECONDS = 120
 
 X = to_tensor(np.ones((2, 3), np.float32))
 LAYER = pb.Layer(layer_id="l", p=0.5, dropout=pb.Dropout())

@@ -18,7 +18,7 @@ from client_helpers import (BFLOAT16, EVAL, FLOAT16, FLOAT32, FLOAT64, STORAGE, 
 from google.protobuf.duration_pb2 import Duration
 
 NUMPY_LEGACY = pb.GENERATOR_NUMPY_LEGACY
-EXPIRY_SECONDS = 20
+EXPIRY_SECONDS = 120
 MIB = 1 << 20
 
 X = np.arange(1, 21, dtype=np.float32).reshape(4, 5)

@@ -15,8 +15,8 @@ FLAGS = ["listen", "store", "session_ttl", "max_sessions", "mask_cache_bytes", "
          "shared_memory", "shared_memory_dir", "tls_cert", "tls_key", "tls_client_ca",
          "auth_tokens", "metrics_listen", "insecure", "config"]
 SERVICE = "dropout.v1.DropoutService"
-CALL_SECONDS = 20
-DRAIN_SECONDS = 20
+CALL_SECONDS = 120
+DRAIN_SECONDS = 120
 # gRPC 1.51 itself answers CANCELLED to a call that it has read but not yet handed on when the
 # server shuts down (grpc/grpc issue 41785).
 REFUSALS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)

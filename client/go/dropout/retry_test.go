@@ -56,7 +56,9 @@ func (f *fakeServer) answer(ctx context.Context, rpc, sessionID string) error {
 		f.outcomes[rpc] = left[1:]
 	}
 	if outcome == silence {
+		// Not OK: the answer may yet win the race against the client's own clock.
 		<-ctx.Done()
+		return status.FromContextError(ctx.Err()).Err()
 	}
 	if outcome.code == codes.OK {
 		return nil

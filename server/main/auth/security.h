@@ -27,7 +27,7 @@ class Security {
   const Authenticator& authenticator() const { return authenticator_; }
 
   // For the listener at `address`: TLS, or none on Unix sockets and without a certificate.
-  std::shared_ptr<grpc::ServerCredentials> CredentialsFor(const std::string& address) const;
+  std::shared_ptr<grpc::ServerCredentials> CredentialsFor(const std::string& address);
 
   // The end of the certificate, in seconds since 1970; nothing without TLS.
   std::optional<std::int64_t> certificate_expiry() const;

@@ -2,6 +2,7 @@
 
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
+#include <openssl/err.h>
 
 #include <optional>
 #include <string>
@@ -13,13 +14,12 @@ namespace {
 // gRPC asks before each handshake, holding its own lock, whether there is a new identity.
 class TlsCredentials final : public grpc::ServerCredentials {
  public:
-  TlsCredentials(const TlsIdentityHolder& holder, bool require_client_certificate)
-      : holder_(holder) {
+  TlsCredentials(TlsIdentityHolder& holder, bool require_client_certificate) {
     credentials_ = grpc_ssl_server_credentials_create_with_options(
         grpc_ssl_server_credentials_create_options_using_config_fetcher(
             require_client_certificate ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
                                        : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE,
-            Fetch, this));
+            Fetch, &holder.AddReader()));
   }
   ~TlsCredentials() override { grpc_server_credentials_release(credentials_); }
 
@@ -31,22 +31,22 @@ class TlsCredentials final : public grpc::ServerCredentials {
   }
 
   static grpc_ssl_certificate_config_reload_status Fetch(
-      void* self, grpc_ssl_server_certificate_config** config) {
-    auto& credentials = *static_cast<TlsCredentials*>(self);
+      void* reader, grpc_ssl_server_certificate_config** config) {
     const std::optional<TlsIdentity> identity =
-        credentials.holder_.NewerThan(credentials.version_);
+        static_cast<TlsIdentityHolder::Reader*>(reader)->Next();
     if (!identity.has_value()) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     const grpc_ssl_pem_key_cert_pair pair{identity->private_key.c_str(),
                                           identity->certificate_chain.c_str()};
     // gRPC insists on authorities, also where it asks clients for no certificate.
     const std::string& authorities =
         identity->client_ca.empty() ? identity->certificate_chain : identity->client_ca;
+    // A handshake that failed on this thread leaves its error behind, and gRPC would take it for
+    // the new certificate's and go on with the old one for ever.
+    ERR_clear_error();
     *config = grpc_ssl_server_certificate_config_create(authorities.c_str(), &pair, 1);
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }
 
-  const TlsIdentityHolder& holder_;
-  std::uint64_t version_ = 0;
   grpc_server_credentials* credentials_;
 };
 
@@ -58,14 +58,19 @@ void TlsIdentityHolder::Set(TlsIdentity identity) {
   ++version_;
 }
 
-std::optional<TlsIdentity> TlsIdentityHolder::NewerThan(std::uint64_t& version) const {
+TlsIdentityHolder::Reader& TlsIdentityHolder::AddReader() {
   const std::lock_guard lock(mutex_);
-  if (version == version_) return std::nullopt;
-  version = version_;
-  return identity_;
+  return readers_.emplace_back(*this);
 }
 
-std::shared_ptr<grpc::ServerCredentials> MakeTlsCredentials(const TlsIdentityHolder& holder,
+std::optional<TlsIdentity> TlsIdentityHolder::Reader::Next() {
+  const std::lock_guard lock(holder_.mutex_);
+  if (version_ == holder_.version_) return std::nullopt;
+  version_ = holder_.version_;
+  return holder_.identity_;
+}
+
+std::shared_ptr<grpc::ServerCredentials> MakeTlsCredentials(TlsIdentityHolder& holder,
                                                             bool require_client_certificate) {
   return std::make_shared<TlsCredentials>(holder, require_client_certificate);
 }

@@ -5,6 +5,7 @@
 #include <grpcpp/security/server_credentials.h>
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -17,21 +18,36 @@ namespace dropoutd {
 // fails no call. Thread-safe.
 class TlsIdentityHolder {
  public:
+  // What one listener has seen of the identities.
+  class Reader {
+   public:
+    explicit Reader(const TlsIdentityHolder& holder) : holder_(holder) {}
+
+    // The identity, if it is not the one that was answered last.
+    std::optional<TlsIdentity> Next();
+
+   private:
+    const TlsIdentityHolder& holder_;
+    std::uint64_t version_ = 0;
+  };
+
   void Set(TlsIdentity identity);
 
-  // The identity, if it is not of `version`, which becomes its own.
-  std::optional<TlsIdentity> NewerThan(std::uint64_t& version) const;
+  // Owned by the holder: gRPC drops a server's credentials when it has started, and goes on
+  // asking for identities.
+  Reader& AddReader();
 
  private:
   mutable std::mutex mutex_;
   TlsIdentity identity_;
   std::uint64_t version_ = 1;
+  std::deque<Reader> readers_;
 };
 
-// Credentials of one listener, that take each new connection's identity from `holder`, which must outlive the
-// server. With `require_client_certificate`, a connection without a certificate of the
-// identity's client_ca ends in its handshake.
-std::shared_ptr<grpc::ServerCredentials> MakeTlsCredentials(const TlsIdentityHolder& holder,
+// Credentials of one listener, that take each new connection's identity from `holder`, which must
+// outlive the server. With `require_client_certificate`, a connection without a certificate of
+// the identity's client_ca ends in its handshake.
+std::shared_ptr<grpc::ServerCredentials> MakeTlsCredentials(TlsIdentityHolder& holder,
                                                             bool require_client_certificate);
 
 }  // namespace dropoutd
