@@ -21,7 +21,7 @@ HWY_BEFORE_NAMESPACE();
 namespace dropoutd::kernels::HWY_NAMESPACE {
 
 constexpr std::size_t kGroup = 64;  // Elements of one 64-bit word of mask bits.
-constexpr std::size_t kPrefetchAhead = 4096;
+constexpr std::size_t kPrefetchAhead = 8192;
 
 // An element type: its Storage, and the type and vector in which it is Computed.
 template <typename T>

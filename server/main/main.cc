@@ -8,6 +8,7 @@
 #include "server/main/log/log.h"
 #include "server/main/server.h"
 #include "server/main/version.h"
+#include "server/memory/heap.h"
 
 namespace {
 
@@ -32,6 +33,7 @@ int main(int argc, char** argv) {
   const auto flags = dropoutd::ParseFlags(argc, argv, exit_status);
   if (!flags.has_value()) return exit_status;
 
+  dropoutd::KeepFreedMemory();
   const sigset_t signals = BlockSignals();
   const dropoutd::LogSession log(flags->log_level);
   auto server = dropoutd::Server::Start(*flags);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -53,7 +54,8 @@ absl::Status Fill(const absl::StatusOr<View>& view, Message& message) {
 }  // namespace
 
 DropoutService::DropoutService(Engine& engine, CallGate& gate, ServerFacts facts)
-    : engine_(engine), gate_(gate), facts_(std::move(facts)), pool_(kPoolBytes) {}
+    : engine_(engine), gate_(gate), facts_(std::move(facts)), pool_(kPoolBytes),
+      workers_(std::max(1u, std::thread::hardware_concurrency()) - 1) {}
 
 DropoutService::Reactor* DropoutService::CreateSession(Context* context, const Bytes* request,
                                                        Bytes* response) {

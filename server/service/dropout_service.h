@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dropout/v1/dropout_service.grpc.pb.h"
+#include "server/base/workers.h"
 #include "server/memory/buffer_pool.h"
 #include "server/service/call_gate.h"
 #include "server/service/exchange.h"
@@ -91,13 +92,14 @@ class DropoutService final : public internal::RawService {
 
  private:
   StepResources Resources() {
-    return {engine_, pool_, static_cast<std::size_t>(facts_.max_message_bytes)};
+    return {engine_, pool_, workers_, static_cast<std::size_t>(facts_.max_message_bytes)};
   }
 
   Engine& engine_;
   CallGate& gate_;
   const ServerFacts facts_;
   BufferPool pool_;
+  Workers workers_;
   ExchangeStreams streams_;
 };
 

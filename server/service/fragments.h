@@ -38,6 +38,15 @@ class ByteRange {
     }
   }
 
+  // `size` of its bytes, from byte `begin` on.
+  ByteRange Part(std::size_t begin, std::size_t size) const {
+    const std::string_view* fragment = first_;
+    std::size_t offset = offset_ + begin;
+    if (size == 0) return {};
+    while (offset >= fragment->size()) offset -= fragment++->size();
+    return {fragment, offset, size};
+  }
+
   // Copies all of it to `to`.
   void CopyTo(void* to) const {
     char* place = static_cast<char*>(to);

@@ -41,6 +41,21 @@ absl::Status CheckOverlap(const Place& input, std::size_t input_size, const Plac
                    "output: overlaps the input; it must be the same place or another");
 }
 
+// A tensor below this is no work for two.
+constexpr std::size_t kPartBytes = std::size_t{2} << 20;
+
+// Parts begin at multiples of this many elements.
+constexpr std::size_t kPartElements = 4096;
+static_assert(kPartElements % Pass::kGranule == 0 && kPartElements % PieceCutter::kBlock == 0);
+
+std::size_t PartsOf(std::size_t byte_size, const Workers& workers) {
+  return std::clamp<std::size_t>(byte_size / kPartBytes, 1, workers.width());
+}
+
+std::size_t RoundUp(std::size_t n, std::size_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
 bool IsAligned(const void* place, std::size_t size) {
   return reinterpret_cast<std::uintptr_t>(place) % size == 0;
 }
@@ -131,11 +146,25 @@ absl::StatusOr<grpc::ByteBuffer> StepOperation::AnswerWhole(bool in_exchange) {
 
 void StepOperation::RunWhole(void* y) {
   if (!run_.piecewise()) return RunGathered(y);
-  if (input_place_.has_value()) return run_.Run(0, input_.element_count(), input_place_->data, y);
-  auto* place = static_cast<std::byte*>(y);
-  data_.ForEach([&](std::string_view bytes) {
-    cutter_.Feed(bytes, [&](std::size_t begin, std::size_t n, const void* x) {
-      run_.Run(begin, n, x, place + begin * input_.element_size());
+  auto* const place = static_cast<std::byte*>(y);
+  const std::size_t count = input_.element_count();
+  const std::size_t parts = run_.parallel() ? PartsOf(input_.byte_size, resources_.workers) : 1;
+  const std::size_t size = RoundUp(count / parts + 1, kPartElements);
+  resources_.workers.Run(parts, [&](std::size_t i) {
+    const std::size_t begin = std::min(count, i * size);
+    RunPart(begin, std::min(size, count - begin), place);
+  });
+}
+
+void StepOperation::RunPart(std::size_t begin, std::size_t n, std::byte* y) {
+  const std::size_t element_size = input_.element_size();
+  if (input_place_.has_value()) {
+    return run_.Run(begin, n, input_place_->data + begin * element_size, y + begin * element_size);
+  }
+  PieceCutter cutter(n, element_size);
+  data_.Part(begin * element_size, n * element_size).ForEach([&](std::string_view bytes) {
+    cutter.Feed(bytes, [&](std::size_t at, std::size_t count, const void* x) {
+      run_.Run(begin + at, count, x, y + (begin + at) * element_size);
     });
   });
 }

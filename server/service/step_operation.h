@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/base/workers.h"
 #include "server/memory/buffer_pool.h"
 #include "server/service/convert_step.h"
 #include "server/service/fragments.h"
@@ -28,6 +29,7 @@ namespace dropoutd {
 struct StepResources {
   Engine& engine;
   BufferPool& pool;
+  Workers& workers;
   std::size_t max_message_bytes = 0;  // Of a tensor that must be held whole.
 };
 
@@ -67,6 +69,9 @@ class StepOperation {
 
   // Runs the whole tensor, wherever it lies, into `y`.
   void RunWhole(void* y);
+
+  // Elements begin .. begin + n - 1 of it.
+  void RunPart(std::size_t begin, std::size_t n, std::byte* y);
 
   // The same where it must lie in one piece, aligned.
   void RunGathered(void* y);

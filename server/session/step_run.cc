@@ -18,6 +18,9 @@ const Shape& StepRun::output_shape() const { return state_->output_shape; }
 
 bool StepRun::piecewise() const { return state_->plan.action != Action::kLinear; }
 
+// The sums of concrete's gradient depend on the order of the elements.
+bool StepRun::parallel() const { return piecewise() && !state_->concrete.has_value(); }
+
 void StepRun::Run(std::size_t begin, std::size_t n, const void* x, void* y) {
   State& s = *state_;
   // Before the pass, which may write over x.

@@ -41,7 +41,7 @@ struct BackwardOutcome {
 };
 
 // Made and finished by the engine, which it must not outlive. Holds its session and layer, and no
-// lock. Move-only; one thread at a time.
+// lock. Move-only; one thread at a time, but for Run.
 class StepRun {
  public:
   StepRun(StepRun&&) noexcept;
@@ -58,8 +58,11 @@ class StepRun {
   // False: only one Run, of the whole tensor, aligned for its type, into another place.
   bool piecewise() const;
 
-  // Elements begin .. begin + n - 1 of the call's tensor, from x to y, in the order of the elements
-  // and each once. begin and, but for the end, n are multiples of Pass::kGranule. x and y have any
+  // Elements may Run in any order, and several threads at once, each with its own.
+  bool parallel() const;
+
+  // Elements begin .. begin + n - 1 of the call's tensor, from x to y, each
+  // once and in their order where not parallel(). begin and, but for the end, n are multiples of Pass::kGranule. x and y have any
   // alignment; they may be the same place, and must not overlap otherwise.
   void Run(std::size_t begin, std::size_t n, const void* x, void* y);
 

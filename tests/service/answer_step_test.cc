@@ -59,6 +59,17 @@ TEST_F(AnswerStepTest, TheAnswerIsByteForByteTheGeneratedOne) {
   }
 }
 
+// Large enough for every thread to have a part.
+TEST_F(AnswerStepTest, TensorsThatThreadsShareAreTheSame) {
+  const std::size_t count = 2'000'003;
+  for (const std::size_t length : {8'191u, 65'536u, 10'000'000u}) {
+    const auto request = ForwardRequest(length, count, Floats(count));
+    const auto answer = Answer(request, 77, length);
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_TRUE(Flatten(*answer) == Expected(request)) << "in slices of " << length;
+  }
+}
+
 TEST_F(AnswerStepTest, EveryShapeHasItsHead) {
   for (const std::vector<std::int64_t>& shape :
        {std::vector<std::int64_t>{}, {4}, {2, 3}, {0}, {5, 0, 7}, {1, 1, 1, 1, 1, 1, 1, 200}}) {

@@ -37,10 +37,11 @@ class EngineFixture {
     status = engine.CreateSession(spec).status();
   }
 
-  StepResources Resources() { return {engine, pool, std::size_t{64} << 20}; }
+  StepResources Resources() { return {engine, pool, workers, std::size_t{64} << 20}; }
 
   Engine engine;
   BufferPool pool;
+  Workers workers{2};
   absl::Status status;
 };
 
