@@ -84,11 +84,93 @@ SEEDS = {
 }
 
 
+def npy(header, data, version=1):
+    text = header.encode() + b"\n"
+    size = struct.pack("<H" if version == 1 else "<I", len(text))
+    return b"\x93NUMPY" + bytes([version, 0]) + size + text + data
+
+
+def npy_header(descr="<f4", shape="(2, 3)", order="False"):
+    return f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}"
+
+
+# A byte of options, and the file.
+NPY_SEEDS = {
+    "float32": b"\0" + npy(npy_header(), bytes(range(24))),
+    "float64_scalar": b"\0" + npy(npy_header("<f8", "()"), bytes(8)),
+    "big_endian": b"\0" + npy(npy_header(">f2", "(3,)"), bytes(6)),
+    "bfloat16": b"\0" + npy(npy_header("<V2", "(3,)"), bytes(6)),
+    "integers": b"\1" + npy(npy_header("<u2", "(3,)"), bytes(6)),
+    "fortran": b"\0" + npy(npy_header(order="True"), bytes(range(24))),
+    "version_2": b"\0" + npy(npy_header(), bytes(24), 2),
+    "empty": b"\0" + npy(npy_header(shape="(0, 5)"), b""),
+    "huge": b"\0" + npy(npy_header(shape="(9223372036854775807, 2)"), b""),
+    "short": b"\0" + npy(npy_header(), bytes(23)),
+    "rank_9": b"\0" + npy(npy_header(shape="(1,1,1,1,1,1,1,1,1)"), bytes(4)),
+}
+
+HASH = "sha256:" + "0123456789abcdef" * 4
+TOKEN_SEEDS = {
+    "one": f"red {HASH}\n",
+    "comments": f"# tokens\n\n  red {HASH}\nblue sha256:{'f' * 64} expires=2030-01-01T00:00:00Z\n",
+    "twice": f"red {HASH}\nblue {HASH}\n",
+    "token_itself": "red dropout_" + "Zm9v" * 10 + "\n",
+    "bad_time": f"red {HASH} expires=tomorrow\n",
+    "no_tenant": f"{HASH}\n",
+    "windows": f"red {HASH}\r\n",
+}
+
+CONFIG_SEEDS = {
+    "plain": "listen = \"127.0.0.1:0\"\nmax_sessions = 5\ninsecure = true\n",
+    "list": "listen = [\"127.0.0.1:0\", 'unix:x']\n",
+    "section": "[server]\nmax_sessions = 5\n",
+    "unknown": "colour = red\n",
+    "range": "max_sessions = 99999999999999999999\n",
+    "twice": "max_sessions = 1\nmax_sessions = 2\n",
+    "comment": "# flags\n; and more\nmax_sessions=7 # seven\n",
+    "unclosed": "listen = [\"127.0.0.1:0\"\n",
+}
+
+MORE, LAST = 1, 0
+
+
+def request(kind, has_more, size, step_number=1, dtype=1, count=8):
+    return (bytes([kind, has_more]) + struct.pack("<H", size) + bytes([step_number, dtype]) +
+            struct.pack("<H", count) + b"\x3f")
+
+
+def data(has_more, size):
+    return bytes([2, has_more]) + struct.pack("<H", size) + b"\x3f"
+
+
+EXCHANGE_SEEDS = {
+    "whole": request(0, LAST, 32) + request(1, LAST, 32),
+    "pieces": request(0, MORE, 0, count=300) + data(MORE, 700) + data(LAST, 500),
+    "too_many": request(0, MORE, 16) + data(LAST, 17),
+    "too_few": request(0, MORE, 16) + data(LAST, 15),
+    "data_first": data(LAST, 5) + request(0, LAST, 32),
+    "begun_twice": request(0, MORE, 16) + request(0, LAST, 32) + data(LAST, 16),
+    "backward_of_nothing": request(1, MORE, 8, step_number=3) + data(LAST, 24),
+    "half": request(0, MORE, 5, dtype=3, count=64) + data(MORE, 0) + data(LAST, 123),
+    "not_a_message": bytes([3, 0]) + struct.pack("<H", 4) + b"\xff\xff\xff\xff",
+    "unfinished": request(0, MORE, 16),
+}
+
+
 def main():
-    folder = pathlib.Path(__file__).parent / "corpus" / "step_message_fuzz"
+    write("step_message_fuzz", {name: bytes([kind, length]) + message
+                                for name, (kind, length, message) in SEEDS.items()})
+    write("npy_fuzz", NPY_SEEDS)
+    write("token_table_fuzz", {name: text.encode() for name, text in TOKEN_SEEDS.items()})
+    write("config_file_fuzz", {name: text.encode() for name, text in CONFIG_SEEDS.items()})
+    write("exchange_fuzz", EXCHANGE_SEEDS)
+
+
+def write(target, seeds):
+    folder = pathlib.Path(__file__).parent / "corpus" / target
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (kind, length, message) in SEEDS.items():
-        (folder / name).write_bytes(bytes([kind, length]) + message)
+    for name, seed in seeds.items():
+        (folder / name).write_bytes(seed)
 
 
 main()
