@@ -70,7 +70,7 @@ class DocsTest(unittest.TestCase):
         found = blocks("python")
         self.assertGreaterEqual(len(found), 3)
         harness.stubs()
-        with harness.Server() as server:
+        with harness.Server("--shared_memory") as server:
             names = {"address": server.address}
             for block in found:  # One program, in the order of the page.
                 exec(compile(block, str(GUIDE), "exec"), names)  # pylint: disable=exec-used
