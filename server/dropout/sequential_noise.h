@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "server/dropout/packed_bits.h"
 #include "server/random/numpy_legacy.h"
@@ -21,6 +22,10 @@ class SequentialNoise {
 
   // Fills `bits`: each is 0 with probability p.
   void Draw(double p, PackedBits& bits) { stream_.KeepBits(p, bits.count(), bits.data()); }
+
+  // Where the stream is, as bytes, and back: false, and nothing changed, if these are none.
+  std::string State() const { return stream_.State(); }
+  bool SetState(const std::string& bytes) { return stream_.SetState(bytes); }
 
  private:
   NumpyLegacyStream stream_;

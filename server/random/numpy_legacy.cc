@@ -1,6 +1,8 @@
 #include "server/random/numpy_legacy.h"
 
 #include <cstring>
+#include <locale>
+#include <sstream>
 
 namespace dropoutd {
 
@@ -16,6 +18,22 @@ void NumpyLegacyStream::KeepBits(double p, std::size_t count, std::uint8_t* bits
     const unsigned kept = Next() > p ? 1 : 0;
     bits[i / 8] = static_cast<std::uint8_t>(bits[i / 8] | kept << (i % 8));
   }
+}
+
+std::string NumpyLegacyStream::State() const {
+  std::ostringstream text;
+  text.imbue(std::locale::classic());
+  text << engine_;
+  return text.str();
+}
+
+bool NumpyLegacyStream::SetState(const std::string& text) {
+  std::istringstream in(text);
+  in.imbue(std::locale::classic());
+  Engine engine;
+  if (!(in >> engine)) return false;
+  engine_ = engine;
+  return true;
 }
 
 }  // namespace dropoutd

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <random>
+#include <string>
 
 namespace dropoutd {
 
@@ -23,6 +24,10 @@ class NumpyLegacyStream {
   // Draws `count` doubles u and writes the bits u > p, least significant bit first, to
   // (count + 7) / 8 bytes; unused bits of the last byte are 0.
   void KeepBits(double p, std::size_t count, std::uint8_t* bits);
+
+  // Where the stream is, as text, and back: false, and nothing changed, if `text` is not one.
+  std::string State() const;
+  bool SetState(const std::string& text);
 
  private:
   // std::mt19937 with words of 32 bits, which on some systems halves the state.

@@ -85,8 +85,9 @@ DropoutService::Reactor* DropoutService::ListSessions(Context* context, const By
         DROPOUTD_ASSIGN_OR_RETURN(const std::string after, ParsePageToken(in.page_token()));
         const int size = in.page_size() == 0 ? kDefaultPageSize
                                              : std::min(in.page_size(), kMaxPageSize);
-        const SessionPage page = engine_.ListSessions(SessionKey(call.tenant, after),
-                                                      static_cast<std::size_t>(size));
+        DROPOUTD_ASSIGN_OR_RETURN(
+            const SessionPage page,
+            engine_.ListSessions(SessionKey(call.tenant, after), static_cast<std::size_t>(size)));
         for (const SessionView& session : page.sessions) *out.add_sessions() = ToProto(session);
         if (!page.next.empty()) {
           const std::string_view id = SessionIdOf(page.next);

@@ -276,7 +276,8 @@ absl::StatusOr<std::string> StepOperation::Finish() {
     *message.mutable_mask() = ToProto(*outcome.mask);
     return message.SerializeAsString();
   }
-  const BackwardOutcome outcome = resources_.engine.FinishBackward(run_);
+  DROPOUTD_ASSIGN_OR_RETURN(const BackwardOutcome outcome,
+                            resources_.engine.FinishBackward(run_));
   v1::BackwardResponse message;
   for (const Parameter& parameter : outcome.parameter_gradients) {
     *message.add_parameter_gradients() = ToProto(parameter);

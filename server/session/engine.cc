@@ -38,7 +38,8 @@ Engine::Engine(const Limits& limits, const Clock& clock)
       budget_(cache_, limits.max_steps_per_layer, limits.max_steps, limits.input_cache_bytes,
               limits.max_parameter_bytes),
       registry_(limits.max_sessions, clock),
-      sweeper_(registry_) {}
+      keeper_(registry_, budget_, limits_, clock),
+      sweeper_(keeper_) {}
 
 absl::Status Engine::CheckSpec(const SessionSpec& spec) const {
   DROPOUTD_RETURN_IF_ERROR(CheckSessionId(SessionIdOf(spec.session_id)));
@@ -58,72 +59,81 @@ absl::StatusOr<SessionView> Engine::CreateSession(SessionSpec spec) {
                             Session::Make(spec, limits_.default_ttl,
                                           limits_.max_layers_per_session, budget_, clock_));
   DROPOUTD_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
-                            registry_.Add(std::move(made), spec));
+                            keeper_.Create(std::move(made), spec));
   return session->View();
 }
 
 absl::StatusOr<SessionView> Engine::GetSession(std::string_view session_id) {
-  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
+  DROPOUTD_ASSIGN_OR_RETURN(const auto session, keeper_.Find(session_id));
   return session->View();
 }
 
-SessionPage Engine::ListSessions(std::string_view after, std::size_t count) {
-  // One more than asked for, to know whether a page follows.
-  const auto sessions = registry_.List(after, count + 1);
+absl::StatusOr<SessionPage> Engine::ListSessions(std::string_view after, std::size_t count) {
   SessionPage page;
-  for (const auto& session : sessions) {
-    if (page.sessions.size() == count) {
-      page.next = page.sessions.back().session_id;
-      break;
-    }
-    page.sessions.push_back(session->View());
+  // One more than asked for, to know whether a page follows.
+  DROPOUTD_ASSIGN_OR_RETURN(page.sessions, keeper_.List(after, count + 1));
+  if (page.sessions.size() > count) {
+    page.sessions.resize(count);
+    if (count != 0) page.next = page.sessions.back().session_id;
   }
   return page;
 }
 
 absl::Status Engine::DeleteSession(std::string_view session_id) {
-  return registry_.Remove(session_id);
+  return keeper_.Delete(session_id);
 }
 
 absl::StatusOr<LayerView> Engine::CreateLayer(std::string_view session_id,
                                               const LayerConfig& config) {
-  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
-  return session->CreateLayer(config);
+  LayerView layer;
+  DROPOUTD_RETURN_IF_ERROR(keeper_.Change(session_id, [&](Session& session) -> absl::Status {
+    DROPOUTD_ASSIGN_OR_RETURN(layer, session.CreateLayer(config));
+    return absl::OkStatus();
+  }));
+  return layer;
 }
 
 absl::StatusOr<LayerView> Engine::UpdateLayer(std::string_view session_id,
                                               const LayerConfig& config) {
-  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
-  return session->UpdateLayer(config);
+  LayerView layer;
+  DROPOUTD_RETURN_IF_ERROR(keeper_.Change(session_id, [&](Session& session) -> absl::Status {
+    DROPOUTD_ASSIGN_OR_RETURN(layer, session.UpdateLayer(config));
+    return absl::OkStatus();
+  }));
+  return layer;
 }
 
 absl::Status Engine::DeleteLayer(std::string_view session_id, std::string_view layer_id) {
-  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
-  return session->DeleteLayer(layer_id);
+  return keeper_.Change(session_id,
+                        [&](Session& session) { return session.DeleteLayer(layer_id); });
 }
 
 absl::StatusOr<std::vector<std::string>> Engine::SetMode(
     std::string_view session_id, Mode mode, const std::vector<std::string>& layer_ids) {
-  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
-  return session->SetMode(mode, layer_ids);
+  std::vector<std::string> set;
+  DROPOUTD_RETURN_IF_ERROR(keeper_.Change(session_id, [&](Session& session) -> absl::Status {
+    DROPOUTD_ASSIGN_OR_RETURN(set, session.SetMode(mode, layer_ids));
+    return absl::OkStatus();
+  }));
+  return set;
 }
 
 absl::StatusOr<std::uint64_t> Engine::ReleaseSteps(std::string_view session_id,
                                                    std::string_view layer_id,
                                                    std::uint64_t through_step) {
-  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
-  return session->ReleaseSteps(layer_id, through_step);
+  return keeper_.ReleaseSteps(session_id, layer_id, through_step);
 }
 
 absl::Status Engine::SetParameters(std::string_view session_id, std::string_view layer_id,
                                    std::vector<Parameter> parameters) {
-  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
-  return session->SetParameters(layer_id, std::move(parameters));
+  return keeper_.Change(session_id, [&](Session& session) {
+    return session.SetParameters(layer_id, parameters);  // A copy: there may be a second time.
+  });
 }
 
 absl::StatusOr<SharedParameters> Engine::GetParameters(std::string_view session_id,
                                                        std::string_view layer_id) {
-  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
+  DROPOUTD_ASSIGN_OR_RETURN(const auto session, keeper_.Find(session_id));
   return session->GetParameters(layer_id);
 }
 

@@ -18,10 +18,12 @@
 #include "server/session/clock.h"
 #include "server/session/limits.h"
 #include "server/session/mask_cache.h"
+#include "server/session/session_keeper.h"
 #include "server/session/session_registry.h"
 #include "server/session/step_book.h"
 #include "server/session/step_run.h"
 #include "server/session/sweeper.h"
+#include "server/store/store.h"
 
 namespace dropoutd {
 
@@ -59,7 +61,7 @@ class Engine {
   absl::StatusOr<SessionView> CreateSession(SessionSpec spec);
   absl::StatusOr<SessionView> GetSession(std::string_view session_id);
   // Of the tenant of `after`, in the order of their keys.
-  SessionPage ListSessions(std::string_view after, std::size_t count);
+  absl::StatusOr<SessionPage> ListSessions(std::string_view after, std::size_t count);
   absl::Status DeleteSession(std::string_view session_id);
 
   absl::StatusOr<LayerView> CreateLayer(std::string_view session_id, const LayerConfig& config);
@@ -76,7 +78,7 @@ class Engine {
   absl::StatusOr<ForwardOutcome> FinishForward(StepRun& run);
   absl::StatusOr<StepRun> BeginBackward(const StepRef& at, DataType dtype, const Shape& shape,
                                         const BackwardOptions& options);
-  BackwardOutcome FinishBackward(StepRun& run);
+  absl::StatusOr<BackwardOutcome> FinishBackward(StepRun& run);
 
   // All three parts. `output` has the size of the answer, which is the input's but for
   // drop_connect; it may be the input's own place.
@@ -94,6 +96,11 @@ class Engine {
   absl::StatusOr<SharedParameters> GetParameters(std::string_view session_id,
                                                  std::string_view layer_id);
 
+  // From now on sessions live in `store`, which must outlive the engine. Before the first call
+  // only.
+  void UseStore(Store& store) { keeper_.UseStore(store); }
+  Store* store() const { return keeper_.store(); }
+
   // From now on sessions may have regions of shared memory, made by `memory`, which must outlive
   // the engine. Before the first call only.
   void UseSharedMemory(SharedMemory& memory) { shared_memory_ = &memory; }
@@ -109,16 +116,19 @@ class Engine {
 
   // Removes sessions that have expired, as a thread of the engine's does by itself every
   // second; returns how many.
-  std::size_t RemoveExpired() { return registry_.RemoveExpired(); }
+  std::size_t RemoveExpired() { return keeper_.Sweep(); }
 
  private:
   absl::Status CheckSpec(const SessionSpec& spec) const;
+  void StartRecord(StepRun::State& state);
+  absl::Status FinishRecord(StepRun::State& state, const SharedBits& bits);
 
   const Limits limits_;
   const Clock& clock_;
   MaskCache cache_;
   StepBudget budget_;
   SessionRegistry registry_;
+  SessionKeeper keeper_;
   SharedMemory* shared_memory_ = nullptr;
   Sweeper sweeper_;
 };

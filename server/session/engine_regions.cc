@@ -27,7 +27,7 @@ absl::Status RegionNotFound(std::string_view region_id) {
 absl::StatusOr<SharedRegionRef> Engine::CreateSharedMemory(std::string_view session_id,
                                                            std::int64_t byte_size) {
   DROPOUTD_RETURN_IF_ERROR(CheckIsOn(shared_memory_));
-  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
+  DROPOUTD_ASSIGN_OR_RETURN(const auto session, keeper_.Find(session_id));
   DROPOUTD_ASSIGN_OR_RETURN(SharedRegionRef region, shared_memory_->Create(RandomId(), byte_size));
   DROPOUTD_RETURN_IF_ERROR(session->AddRegion(region, limits_.max_regions_per_session));
   return region;
@@ -36,13 +36,13 @@ absl::StatusOr<SharedRegionRef> Engine::CreateSharedMemory(std::string_view sess
 absl::StatusOr<SharedRegionRef> Engine::FindSharedMemory(std::string_view session_id,
                                                          std::string_view region_id) {
   DROPOUTD_RETURN_IF_ERROR(CheckIsOn(shared_memory_));
-  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
+  DROPOUTD_ASSIGN_OR_RETURN(const auto session, keeper_.Find(session_id));
   return session->FindRegion(region_id);
 }
 
 absl::Status Engine::DeleteSharedMemory(std::string_view session_id, std::string_view region_id) {
   DROPOUTD_RETURN_IF_ERROR(CheckIsOn(shared_memory_));
-  DROPOUTD_ASSIGN_OR_RETURN(const auto session, registry_.Find(session_id));
+  DROPOUTD_ASSIGN_OR_RETURN(const auto session, keeper_.Find(session_id));
   return session->RemoveRegion(region_id);
 }
 

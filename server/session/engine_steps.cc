@@ -35,9 +35,7 @@ absl::Status StepNotFound(const StepRef& at, const char* why) {
 SharedBits Share(PackedBits bits) { return std::make_shared<const PackedBits>(std::move(bits)); }
 
 // A call's session, layer and place, gathered at its start.
-struct Call {
-  std::shared_ptr<Session> session;
-  LayerSnapshot layer;
+struct Call : StepPlace {
   Coordinates coordinates;
 
   const LayerConfig& config() const { return *layer.config; }
@@ -57,10 +55,11 @@ struct Call {
   }
 };
 
-absl::StatusOr<Call> BeginCall(const SessionRegistry& registry, const StepRef& at) {
+absl::StatusOr<Call> BeginCall(SessionKeeper& keeper, const StepRef& at, bool needs_record) {
   Call call;
-  DROPOUTD_ASSIGN_OR_RETURN(call.session, registry.Find(at.session_id));
-  DROPOUTD_ASSIGN_OR_RETURN(call.layer, call.session->Snapshot(at.layer_id, KeyOf(at)));
+  DROPOUTD_ASSIGN_OR_RETURN(
+      static_cast<StepPlace&>(call),
+      keeper.FindStep(at.session_id, at.layer_id, KeyOf(at), needs_record));
   call.coordinates = {call.session->seed(), at.step.value_or(0), at.sample_offset,
                       at.sequence_id.value_or(0)};
   return call;
@@ -194,6 +193,48 @@ absl::StatusOr<StreamStep> TakeFromStream(Call& call, const StepRef& at, const S
   return StreamStep{plan, pinned};
 }
 
+// How often a draw is tried against those of other servers.
+constexpr int kMostDraws = 32;
+
+// TakeFromStream where the stream and the step are in the store.
+absl::StatusOr<StreamStep> TakeFromStoredStream(Call& call, const Shape& shape, MaskCache& cache,
+                                                SessionKeeper& keeper) {
+  // This server's own draws wait for each other here, and not at the store.
+  const std::lock_guard turn(call.session->stream().mutex);
+  for (int i = 0; i < kMostDraws; ++i) {
+    DROPOUTD_ASSIGN_OR_RETURN(StreamPlace from, keeper.ReadStream(call));
+    call.layer.record = from.record;
+    if (from.record.has_value() && CanReplay(*from.record, shape)) {
+      DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, call.RecordedPlan(*from.record, shape));
+      return StreamStep{plan, from.record->pinned};
+    }
+    DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, call.PresentPlan(shape));
+    PackedBits bits(static_cast<std::size_t>(plan.layout.noise.ElementCount()));
+    SequentialNoise noise(call.session->seed());
+    if (from.state.has_value() && !noise.SetState(*from.state)) {
+      return MakeError(Reason::kStoreCorrupt, "the store's record of a stream is damaged");
+    }
+    // Bytes first: a call that fails must not have drawn.
+    DROPOUTD_RETURN_IF_ERROR(cache.Reserve(bits.byte_size()));
+    noise.Draw(plan.rate.p, bits);
+    StepRecord record = MakeRecord(call.layer, plan);
+    record.pinned = Share(std::move(bits));
+    const SharedBits pinned = record.pinned;
+    const absl::Status drawn = keeper.CommitDraw(call, from, noise.State(), record);
+    if (drawn.ok()) {
+      const absl::Status kept =
+          call.session->Commit(*call.layer.state, *call.layer.key, std::move(record), nullptr,
+                               nullptr, Session::IfPresent::kReplace);
+      // Without room here the store's copy serves.
+      if (!kept.ok()) cache.Unreserve(pinned->byte_size());
+      return StreamStep{plan, pinned};
+    }
+    cache.Unreserve(pinned->byte_size());
+    if (drawn.code() != absl::StatusCode::kAborted) return drawn;
+  }
+  return MakeError(Reason::kStoreUnavailable, "too many draws of the session at once");
+}
+
 // Whether Backward of the step will need its input.
 bool NeedsInput(const Plan& plan) {
   return plan.action == Action::kLinear ||
@@ -224,7 +265,7 @@ absl::StatusOr<std::shared_ptr<RetainedInput>> MakeRetained(DataType dtype, cons
 
 absl::StatusOr<StepRun> Engine::BeginForward(const StepRef& at, DataType dtype, const Shape& shape,
                                              bool return_mask) {
-  DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(registry_, at));
+  DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(keeper_, at, /*needs_record=*/false));
   DROPOUTD_RETURN_IF_ERROR(CheckCoordinates(call, at));
   auto state = std::make_unique<StepRun::State>();
   DROPOUTD_ASSIGN_OR_RETURN(state->plan, call.PresentPlan(shape));
@@ -233,7 +274,10 @@ absl::StatusOr<StepRun> Engine::BeginForward(const StepRef& at, DataType dtype, 
   SharedBits bits;
   if (plan.Draws() && IsSequential(call.config().generator)) {
     DROPOUTD_RETURN_IF_ERROR(CheckMaskSize(plan, limits_));
-    DROPOUTD_ASSIGN_OR_RETURN(StreamStep step, TakeFromStream(call, at, shape, cache_));
+    DROPOUTD_ASSIGN_OR_RETURN(
+        StreamStep step, keeper_.store() != nullptr
+                             ? TakeFromStoredStream(call, shape, cache_, keeper_)
+                             : TakeFromStream(call, at, shape, cache_));
     plan = step.plan;
     bits = std::move(step.bits);
     state->is_recorded = true;
@@ -251,26 +295,45 @@ absl::StatusOr<StepRun> Engine::BeginForward(const StepRef& at, DataType dtype, 
   state->output_shape = plan.output;
   state->return_mask = return_mask;
   state->parameters = call.layer.parameters;
-  state->session = std::move(call.session);
-  state->layer = std::move(call.layer);
+  state->place = std::move(static_cast<StepPlace&>(call));
+  if (state->place.layer.key.has_value() && !state->is_recorded) {
+    state->record = MakeRecord(state->place.layer, state->plan);
+    // The store writes while the elements are worked on, but for an input, which is not here yet.
+    if (state->retaining == nullptr) StartRecord(*state);
+  }
   return StepRun(std::move(state));
+}
+
+void Engine::StartRecord(StepRun::State& state) {
+  if (keeper_.store() == nullptr) return;
+  state.written = keeper_.StartRecord(state.place, *state.record, state.retaining.get(),
+                                      /*only_if_absent=*/!state.plan.Draws());
+}
+
+// Here, and where there is a store when it has written it.
+absl::Status Engine::FinishRecord(StepRun::State& state, const SharedBits& bits) {
+  if (state.retaining != nullptr) StartRecord(state);
+  if (state.written.valid()) {
+    DROPOUTD_ASSIGN_OR_RETURN(const bool is_written, state.written.get());
+    if (!is_written) return absl::OkStatus();
+    keeper_.TrimNowAndThen(state.place);
+  }
+  StepRecord record = *std::move(state.record);
+  if (bits != nullptr) record.mask_id = cache_.NewId();
+  if (state.retaining != nullptr) record.input_id = budget_.inputs.NewId();
+  const auto if_present =
+      state.plan.Draws() ? Session::IfPresent::kReplace : Session::IfPresent::kKeep;
+  return state.place.session->Commit(*state.place.layer.state, *state.place.layer.key,
+                                     std::move(record), bits, std::move(state.retaining),
+                                     if_present);
 }
 
 absl::StatusOr<ForwardOutcome> Engine::FinishForward(StepRun& run) {
   StepRun::State& state = *run.state_;
   const Plan& plan = state.plan;
   const SharedBits bits = state.pass.has_value() ? state.pass->bits() : nullptr;
-  if (state.layer.key.has_value() && !state.is_recorded) {
-    StepRecord record = MakeRecord(state.layer, plan);
-    if (bits != nullptr) record.mask_id = cache_.NewId();
-    if (state.retaining != nullptr) record.input_id = budget_.inputs.NewId();
-    const auto if_present =
-        plan.Draws() ? Session::IfPresent::kReplace : Session::IfPresent::kKeep;
-    DROPOUTD_RETURN_IF_ERROR(state.session->Commit(*state.layer.state, *state.layer.key,
-                                                   std::move(record), bits,
-                                                   std::move(state.retaining), if_present));
-  }
-  ForwardOutcome outcome{state.layer.mode, plan.rate.p, std::nullopt};
+  if (state.record.has_value()) DROPOUTD_RETURN_IF_ERROR(FinishRecord(state, bits));
+  ForwardOutcome outcome{state.place.layer.mode, plan.rate.p, std::nullopt};
   if (!state.return_mask) return outcome;
   outcome.mask = state.pass.has_value() ? MakeMaskView(plan, bits, state.pass->sample_scales())
                                         : DrawMaskView(plan);
@@ -279,7 +342,7 @@ absl::StatusOr<ForwardOutcome> Engine::FinishForward(StepRun& run) {
 
 absl::StatusOr<StepRun> Engine::BeginBackward(const StepRef& at, DataType dtype, const Shape& shape,
                                               const BackwardOptions& options) {
-  DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(registry_, at));
+  DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(keeper_, at, /*needs_record=*/true));
   auto state = std::make_unique<StepRun::State>();
   state->is_forward = false;
   state->dtype = dtype;
@@ -302,8 +365,14 @@ absl::StatusOr<StepRun> Engine::BeginBackward(const StepRef& at, DataType dtype,
                                     "Forward's ", state->plan.output.ToString()));
     }
     state->parameters = call.layer.parameters;
-    if (record->input_id != 0) {
+    if (call.layer.retained != nullptr) {
+      state->retained = call.layer.retained;
+      state->parameters = state->retained->parameters;
+    } else if (record->input_id != 0) {
       state->retained = budget_.inputs.Get(record->input_id);
+      if (state->retained == nullptr && keeper_.store() != nullptr) {
+        DROPOUTD_ASSIGN_OR_RETURN(state->retained, keeper_.ReadInput(call));
+      }
       if (state->retained == nullptr) {
         return StepNotFound(at, " any more: its input, which the gradient needs, was evicted");
       }
@@ -325,17 +394,16 @@ absl::StatusOr<StepRun> Engine::BeginBackward(const StepRef& at, DataType dtype,
   if (state->retained != nullptr && plan.action == Action::kMultiply) {
     state->concrete.emplace(plan, state->retained->dtype, state->retained->data.get());
   }
-  state->session = std::move(call.session);
-  state->layer = std::move(call.layer);
+  state->place = std::move(static_cast<StepPlace&>(call));
   return StepRun(std::move(state));
 }
 
-BackwardOutcome Engine::FinishBackward(StepRun& run) {
+absl::StatusOr<BackwardOutcome> Engine::FinishBackward(StepRun& run) {
   StepRun::State& state = *run.state_;
   BackwardOutcome outcome;
   if (state.concrete.has_value()) {
     outcome.parameter_gradients.push_back(MakeScalar(kLogitP, state.concrete->logit_p()));
-    const auto& options = std::get<ConcreteOptions>(state.layer.record->config->options);
+    const auto& options = std::get<ConcreteOptions>(state.place.layer.record->config->options);
     outcome.parameter_gradients.push_back(
         MakeScalar(kLogitPRegularizer, ConcreteRegularizerGradient(
                                            state.plan, options,
@@ -347,13 +415,15 @@ BackwardOutcome Engine::FinishBackward(StepRun& run) {
       outcome.parameter_gradients.push_back(*std::move(state.linear->bias));
     }
   }
-  if (!state.layer.record.has_value()) return outcome;
-  const StepRecord& record = *state.layer.record;
+  const LayerSnapshot& layer = state.place.layer;
+  if (!layer.record.has_value()) return outcome;
+  Session& session = *state.place.session;
   if (state.options.release) {
-    state.session->ReleaseStep(*state.layer.state, state.layer.record_key);
-  } else if (record.mask_id != 0 && state.pass.has_value() && state.pass->bits() != nullptr) {
-    state.session->Recache(*state.layer.state, state.layer.record_key, record.mask_id,
-                           state.pass->bits());
+    if (keeper_.store() != nullptr) DROPOUTD_RETURN_IF_ERROR(keeper_.Release(state.place));
+    session.ReleaseStep(*layer.state, layer.record_key);
+  } else if (layer.record->mask_id != 0 && state.pass.has_value() &&
+             state.pass->bits() != nullptr) {
+    session.Recache(*layer.state, layer.record_key, layer.record->mask_id, state.pass->bits());
   }
   return outcome;
 }
@@ -372,12 +442,11 @@ absl::Status Engine::Backward(const StepRef& at, const TensorRef& output_gradien
                                                        {release, std::nullopt}));
   run.Run(0, static_cast<std::size_t>(output_gradient.shape.ElementCount()), output_gradient.data,
           input_gradient);
-  FinishBackward(run);
-  return absl::OkStatus();
+  return FinishBackward(run).status();
 }
 
 absl::StatusOr<MaskView> Engine::GetMask(const StepRef& at, const std::optional<Shape>& shape) {
-  DROPOUTD_ASSIGN_OR_RETURN(const Call call, BeginCall(registry_, at));
+  DROPOUTD_ASSIGN_OR_RETURN(const Call call, BeginCall(keeper_, at, /*needs_record=*/true));
   const std::optional<StepRecord>& record = call.layer.record;
   if (!record.has_value()) {
     DROPOUTD_RETURN_IF_ERROR(CheckCoordinates(call, at));

@@ -122,6 +122,7 @@ absl::StatusOr<LayerView> Session::CreateLayer(const LayerConfig& config) {
                      absl::StrCat("the session has ", max_layers_, " layers, the most allowed"));
   }
   auto layer = std::make_shared<LayerState>(budget_);
+  layer->uid = next_uid_++;
   layer->created = shared;
   layer->config = std::move(shared);
   layer->mode = config.mode.value_or(mode_);
@@ -192,13 +193,13 @@ absl::StatusOr<LayerSnapshot> Session::Snapshot(std::string_view layer_id,
   const auto found = layers_.find(layer_id);
   if (found == layers_.end()) return LayerNotFound(layer_id);
   const std::shared_ptr<LayerState>& layer = found->second;
-  LayerSnapshot snapshot{layer,
-                         layer->config,
-                         layer->mode,
-                         layer->parameters != nullptr ? layer->parameters : NoParameters(),
-                         std::nullopt,
-                         std::nullopt,
-                         {}};
+  LayerSnapshot snapshot;
+  snapshot.state = layer;
+  snapshot.config = layer->config;
+  snapshot.mode = layer->mode;
+  snapshot.revision = layer->revision;
+  snapshot.parameters = layer->parameters != nullptr ? layer->parameters : NoParameters();
+  snapshot.parameters_version = layer->parameters_version;
   if (!key.has_value()) return snapshot;
   snapshot.key = Normalized(*key, *layer->config);
   snapshot.record_key = *snapshot.key;
@@ -297,8 +298,15 @@ void Session::Remove(LayerState& layer) {
 }
 
 absl::Status Session::ReplaceParameters(LayerState& layer, Parameters parameters) {
+  if (parameters.all().empty()) return SetParameters(layer, nullptr, 0);
+  return SetParameters(layer, std::make_shared<const Parameters>(std::move(parameters)),
+                       next_uid_++);
+}
+
+absl::Status Session::SetParameters(LayerState& layer, SharedParameters parameters,
+                                    std::uint64_t version) {
   const std::size_t before = layer.parameters != nullptr ? layer.parameters->byte_size() : 0;
-  const std::size_t after = parameters.byte_size();
+  const std::size_t after = parameters != nullptr ? parameters->byte_size() : 0;
   std::atomic<std::size_t>& total = budget_.parameter_bytes;
   if (after > before && total.fetch_add(after - before) + (after - before) >
                             budget_.max_parameter_bytes) {
@@ -308,9 +316,8 @@ absl::Status Session::ReplaceParameters(LayerState& layer, Parameters parameters
                                   "at most ", budget_.max_parameter_bytes, " bytes of them"));
   }
   if (after < before) total.fetch_sub(before - after);
-  layer.parameters = parameters.all().empty()
-                         ? nullptr
-                         : std::make_shared<const Parameters>(std::move(parameters));
+  layer.parameters = std::move(parameters);
+  layer.parameters_version = version;
   return absl::OkStatus();
 }
 

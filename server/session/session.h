@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +22,9 @@
 #include "server/dropout/sequential_noise.h"
 #include "server/memory/shared_memory.h"
 #include "server/session/clock.h"
+#include "server/session/session_codec.h"
 #include "server/session/step_book.h"
+#include "server/store/store.h"
 
 namespace dropoutd {
 
@@ -57,13 +60,16 @@ struct SessionView {
 struct LayerState {
   explicit LayerState(StepBudget& budget) : steps(budget) {}
 
+  std::uint64_t uid = 0;                       // Of this layer alone; never changes.
   std::shared_ptr<const LayerConfig> created;  // As CreateLayer had it, to know a retry.
   std::shared_ptr<const LayerConfig> config;
   Mode mode = Mode::kTrain;
   std::uint64_t revision = 1;
   bool deleted = false;
   SharedParameters parameters;  // Null: none.
+  std::uint64_t parameters_version = 0;
   StepBook steps;
+  std::atomic<std::uint32_t> stored_steps{0};  // That were written to the store.
 };
 
 // What a call needs to know of a layer, copied under the lock.
@@ -71,10 +77,13 @@ struct LayerSnapshot {
   std::shared_ptr<LayerState> state;  // To commit to.
   std::shared_ptr<const LayerConfig> config;
   Mode mode = Mode::kTrain;
+  std::uint64_t revision = 1;
   SharedParameters parameters;       // Never null.
+  std::uint64_t parameters_version = 0;
   std::optional<StepKey> key;        // That a record written now has.
   std::optional<StepRecord> record;  // Of the step that was asked for,
   StepKey record_key;                // and where it is.
+  std::shared_ptr<const RetainedInput> retained;  // Its input, if that came from the store.
 };
 
 // The sequential noise of a session. Whoever draws holds its lock, because the order of the
@@ -86,6 +95,9 @@ struct SharedStream {
   SequentialNoise noise;
 };
 
+// Parameters by the uid of their layer.
+using ParametersByUid = std::map<std::uint64_t, SharedParameters>;
+
 // Thread-safe. Its lock is held for look-ups and small changes, never while a tensor is
 // processed.
 class Session {
@@ -95,7 +107,39 @@ class Session {
                                                        Nanoseconds default_ttl,
                                                        std::size_t max_layers, StepBudget& budget,
                                                        const Clock& clock);
+  // The session that a store has kept. `parameters`: of every layer that has some. INTERNAL quotas
+  // as for SetParameters.
+  static absl::StatusOr<std::shared_ptr<Session>> FromImage(std::string_view session_id,
+                                                            const SessionImage& image,
+                                                            const ParametersByUid& parameters,
+                                                            std::size_t max_layers,
+                                                            StepBudget& budget,
+                                                            const Clock& clock);
   ~Session();
+
+  // What a store keeps of it, and back: layers that are still there keep their steps.
+  // `parameters` has those whose version changes. QUOTA_PARAMETER_BYTES.
+  SessionImage Image() const;
+  absl::Status Restore(const SessionImage& image, const ParametersByUid& parameters);
+  ParametersByUid AllParameters() const;
+
+  // Held, by one, while the session changes here and in the store, and by many while they look
+  // at what it is. Comes before the session's own lock.
+  std::shared_mutex& changes() { return changes_; }
+
+  // Of the document in the store that this is. 0: it must be read again. Guarded by changes().
+  StoreVersion version() const { return version_; }
+  void set_version(StoreVersion version) { version_ = version; }
+
+  // Until when the store keeps it, unless it is renewed there.
+  WallTime stored_until() const { return stored_until_; }
+  void set_stored_until(WallTime time) { stored_until_ = time; }
+
+  Nanoseconds ttl() const { return ttl_; }
+  bool has_regions() const;
+
+  // The uids of the named layer, or of all. LAYER_NOT_FOUND.
+  absl::StatusOr<std::vector<std::uint64_t>> LayerUids(std::string_view layer_id) const;
 
   const std::string& session_id() const { return session_id_; }
   std::uint64_t seed() const { return seed_; }
@@ -164,6 +208,8 @@ class Session {
 
   Session(const SessionSpec& spec, Nanoseconds default_ttl, std::size_t max_layers,
           StepBudget& budget, const Clock& clock);
+  Session(std::string_view session_id, const SessionImage& image, std::size_t max_layers,
+          StepBudget& budget, const Clock& clock);
 
   // The lock is held.
   absl::Status CheckLayer(const LayerConfig& config) const;
@@ -172,6 +218,9 @@ class Session {
   static LayerView ViewOf(const LayerState& layer);
   void Remove(LayerState& layer);
   absl::Status ReplaceParameters(LayerState& layer, Parameters parameters);
+  absl::Status SetParameters(LayerState& layer, SharedParameters parameters,
+                             std::uint64_t version);
+  std::shared_ptr<LayerState> NewLayer(const LayerImage& image);
 
   const std::string session_id_;
   const std::uint64_t seed_;
@@ -188,7 +237,12 @@ class Session {
   const Mode created_mode_;
   std::vector<std::shared_ptr<const LayerConfig>> created_layers_;
 
+  std::shared_mutex changes_;
+  std::atomic<StoreVersion> version_{0};
+  std::atomic<WallTime> stored_until_{WallTime::max()};
+
   mutable std::mutex mutex_;
+  std::uint64_t next_uid_ = 1;  // Names layers, and versions of their parameters.
   Mode mode_;
   Layers layers_;
   std::unique_ptr<SharedStream> stream_;

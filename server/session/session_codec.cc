@@ -61,7 +61,7 @@ template <typename Codec>
 void Describe(Codec& codec, StepFields& s) {
   StepImage& i = s.image;
   codec(i.revision, i.mode, i.rate.p, i.rate.q, i.rate.logit_p, s.sizes, i.parameters_version,
-        i.has_input, i.has_bits);
+        i.has_input, i.has_bits, i.nonce);
 }
 
 struct ParameterFields {

@@ -59,6 +59,7 @@ struct StepImage {
   std::uint64_t parameters_version = 0;
   bool has_input = false;  // There is a field with the Forward's input.
   bool has_bits = false;   // There is a field with a sequential generator's bits.
+  std::uint64_t nonce = 0;  // Drawn for each Forward: tells one's record from another's.
 };
 
 // The encoded step is no longer than this.
@@ -89,6 +90,7 @@ std::string StreamField();  // The state of the session's sequential generator.
 // A layer's kinds of fields that belong to steps, and those of all kinds.
 inline constexpr std::string_view kStepKinds = "sxb";
 inline constexpr std::string_view kLayerKinds = "sxbcp";
+inline constexpr char kParametersKind = 'p';
 
 // The fields of one kind of a layer: of the steps up to and including `through`, or all.
 FieldRange LayerFields(char kind, std::uint64_t uid);

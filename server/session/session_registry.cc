@@ -45,14 +45,60 @@ absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Add(std::shared_ptr<Se
     return MakeError(Reason::kQuotaSessions, absl::StrCat("the server holds ", max_sessions_,
                                                           " sessions, the most allowed"));
   }
-  if (queue_.size() > 2 * sessions_.size() + kQueueSlack) ForgetRemoved();
-  queue_.push({session->expire_time(), session});
-  sessions_.emplace(session->session_id(), session);
+  Insert(session);
   return session;
 }
 
+void SessionRegistry::Insert(std::shared_ptr<Session> session) {
+  if (queue_.size() > 2 * sessions_.size() + kQueueSlack) ForgetRemoved();
+  queue_.push({session->expire_time(), session});
+  std::string key = session->session_id();
+  sessions_.insert_or_assign(std::move(key), std::move(session));
+}
+
+std::shared_ptr<Session> SessionRegistry::Renew(std::string_view session_id,
+                                                bool& has_expired) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = sessions_.find(session_id);
+  has_expired = found != sessions_.end() && IsExpired(*found->second);
+  if (found == sessions_.end() || has_expired) return nullptr;
+  found->second->Renew(clock_.Now());
+  return found->second;
+}
+
+std::shared_ptr<Session> SessionRegistry::Adopt(std::shared_ptr<Session> session) {
+  const std::unique_lock lock(mutex_);
+  const auto found = sessions_.find(session->session_id());
+  if (found != sessions_.end() && !IsExpired(*found->second)) return found->second;
+  Insert(session);
+  return session;
+}
+
+void SessionRegistry::Replace(std::shared_ptr<Session> session) {
+  std::shared_ptr<Session> removed;  // Goes after the lock.
+  const std::unique_lock lock(mutex_);
+  const auto found = sessions_.find(session->session_id());
+  if (found != sessions_.end()) removed = found->second;
+  Insert(std::move(session));
+}
+
+void SessionRegistry::Forget(const std::shared_ptr<Session>& session) {
+  {
+    const std::unique_lock lock(mutex_);
+    const auto found = sessions_.find(session->session_id());
+    if (found == sessions_.end() || found->second != session) return;
+    sessions_.erase(found);
+  }
+  session->End();
+}
+
+std::size_t SessionRegistry::size() const {
+  const std::shared_lock lock(mutex_);
+  return sessions_.size();
+}
+
 absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Find(std::string_view session_id) const {
-  // Renewed under the lock, so that RemoveExpired never takes a session that was found.
+  // Renewed under the lock, so that TakeExpired never takes a session that was found.
   const std::shared_lock lock(mutex_);
   const auto found = sessions_.find(session_id);
   if (found == sessions_.end() || IsExpired(*found->second)) return SessionNotFound(session_id);
@@ -89,14 +135,29 @@ std::vector<std::shared_ptr<Session>> SessionRegistry::List(std::string_view aft
   return page;
 }
 
-std::size_t SessionRegistry::RemoveExpired() {
+std::vector<std::shared_ptr<Session>> SessionRegistry::TakeExpired() {
   std::vector<std::shared_ptr<Session>> expired;
-  {
-    const std::unique_lock lock(mutex_);
-    TakeExpired(expired);
+  const std::unique_lock lock(mutex_);
+  TakeExpired(expired);
+  return expired;
+}
+
+std::vector<std::shared_ptr<Session>> SessionRegistry::TakeIdle(Nanoseconds idle) {
+  std::vector<std::shared_ptr<Session>> taken;
+  const std::unique_lock lock(mutex_);
+  const SteadyTime now = clock_.Now();
+  for (auto at = sessions_.begin(); at != sessions_.end();) {
+    const std::shared_ptr<Session>& session = at->second;
+    const bool is_idle = session->expire_time() - session->ttl() + idle <= now;
+    // Who holds one got it under this lock.
+    if (is_idle && session.use_count() == 1 && !session->has_regions()) {
+      taken.push_back(std::move(at->second));
+      at = sessions_.erase(at);
+    } else {
+      ++at;
+    }
   }
-  for (const auto& session : expired) session->End();
-  return expired.size();
+  return taken;
 }
 
 void SessionRegistry::TakeExpired(std::vector<std::shared_ptr<Session>>& expired) {

@@ -35,15 +35,34 @@ class SessionRegistry {
   // Finds a session and renews it. SESSION_NOT_FOUND.
   absl::StatusOr<std::shared_ptr<Session>> Find(std::string_view session_id) const;
 
+  // The session, renewed, or null. `has_expired`: there is one whose time is over.
+  std::shared_ptr<Session> Renew(std::string_view session_id, bool& has_expired) const;
+
+  // Adds a copy of a session that a store has, unless there is one already; returns the one that
+  // is there. Copies are not limited.
+  std::shared_ptr<Session> Adopt(std::shared_ptr<Session> session);
+
+  // Adds a session in place of any that had its key.
+  void Replace(std::shared_ptr<Session> session);
+
+  // Removes this very session, if it is still there, and ends it.
+  void Forget(const std::shared_ptr<Session>& session);
+
   // SESSION_NOT_FOUND.
   absl::Status Remove(std::string_view session_id);
+
+  std::size_t size() const;
 
   // Up to `count` sessions of the tenant of `after` with keys after it, sorted by key; does
   // not renew them.
   std::vector<std::shared_ptr<Session>> List(std::string_view after, std::size_t count) const;
 
-  // Removes what has expired; returns how many.
-  std::size_t RemoveExpired();
+  // Removes what has expired, and returns it.
+  std::vector<std::shared_ptr<Session>> TakeExpired();
+
+  // Removes sessions that were not renewed for so long, that nobody holds and that have no
+  // regions of shared memory, and returns them.
+  std::vector<std::shared_ptr<Session>> TakeIdle(Nanoseconds idle);
 
  private:
   using Sessions = std::map<std::string, std::shared_ptr<Session>, std::less<>>;
@@ -56,6 +75,9 @@ class SessionRegistry {
 
     bool operator>(const Due& other) const { return time > other.time; }
   };
+
+  // The lock is held, by a writer.
+  void Insert(std::shared_ptr<Session> session);
 
   // Moves what has expired to `expired`. The lock is held, by a writer.
   void TakeExpired(std::vector<std::shared_ptr<Session>>& expired);

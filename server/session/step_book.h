@@ -38,6 +38,7 @@ struct StepRecord {
   CacheId mask_id = 0;                       // In the mask cache, if it is still there.
   CacheId input_id = 0;                      // In the input cache, if the gradient needs it.
   std::shared_ptr<const PackedBits> pinned;  // Of a sequential generator: never evicted.
+  std::uint64_t nonce = 0;                   // As the store has it; 0 without a store.
 };
 
 // What all books of a server share. Thread-safe.

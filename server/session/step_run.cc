@@ -12,7 +12,7 @@ StepRun::StepRun(StepRun&&) noexcept = default;
 StepRun& StepRun::operator=(StepRun&&) noexcept = default;
 StepRun::~StepRun() = default;
 
-Mode StepRun::mode() const { return state_->layer.mode; }
+Mode StepRun::mode() const { return state_->place.layer.mode; }
 double StepRun::p() const { return state_->plan.rate.p; }
 const Shape& StepRun::output_shape() const { return state_->output_shape; }
 

@@ -2,16 +2,18 @@
 #ifndef DROPOUTD_SERVER_SESSION_STEP_RUN_STATE_H_
 #define DROPOUTD_SERVER_SESSION_STEP_RUN_STATE_H_
 
+#include <future>
 #include <memory>
 #include <optional>
 
+#include "absl/status/statusor.h"
+#include "server/session/session_keeper.h"
 #include "server/session/step_run.h"
 
 namespace dropoutd {
 
 struct StepRun::State {
-  std::shared_ptr<Session> session;
-  LayerSnapshot layer;
+  StepPlace place;
   DataType dtype = DataType::kFloat32;  // Of the call's tensor.
   Plan plan;
   Shape output_shape;
@@ -23,6 +25,8 @@ struct StepRun::State {
   // Forward.
   bool return_mask = false;
   bool is_recorded = false;                 // By a sequential generator's draw.
+  std::optional<StepRecord> record;         // To be written, and
+  std::future<absl::StatusOr<bool>> written;  // whether the store has; without one, not valid.
   std::shared_ptr<RetainedInput> retaining;  // The input, while it comes in.
 
   // Backward.

@@ -15,7 +15,7 @@ constexpr std::size_t kTrimAfter = 1000;
 
 }  // namespace
 
-Sweeper::Sweeper(SessionRegistry& registry) : registry_(registry), thread_([this] { Run(); }) {}
+Sweeper::Sweeper(SessionKeeper& keeper) : keeper_(keeper), thread_([this] { Run(); }) {}
 
 Sweeper::~Sweeper() {
   {
@@ -29,7 +29,7 @@ Sweeper::~Sweeper() {
 void Sweeper::Run() {
   std::unique_lock lock(mutex_);
   while (!wake_.wait_for(lock, kPeriod, [this] { return stop_; })) {
-    if (registry_.RemoveExpired() >= kTrimAfter) malloc_trim(0);
+    if (keeper_.Sweep() >= kTrimAfter) malloc_trim(0);
   }
 }
 

@@ -6,15 +6,15 @@
 #include <mutex>
 #include <thread>
 
-#include "server/session/session_registry.h"
+#include "server/session/session_keeper.h"
 
 namespace dropoutd {
 
-// Works from its construction to its destruction. Refers to `registry`, which must
-// outlive it. Only lookups decide whether a session is alive; this gives memory back.
+// Works from its construction to its destruction. Refers to `keeper`, which must outlive it. Only
+// lookups decide whether a session is alive; this gives memory back.
 class Sweeper {
  public:
-  explicit Sweeper(SessionRegistry& registry);
+  explicit Sweeper(SessionKeeper& keeper);
   ~Sweeper();
   Sweeper(const Sweeper&) = delete;
   Sweeper& operator=(const Sweeper&) = delete;
@@ -22,7 +22,7 @@ class Sweeper {
  private:
   void Run();
 
-  SessionRegistry& registry_;
+  SessionKeeper& keeper_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false;

@@ -13,6 +13,7 @@
 #include "server/session/engine.h"
 #include "tests/session/manual_clock.h"
 #include "tests/session/support.h"
+#include "tests/session/test_engine.h"
 #include "tests/session/tensor_gate.h"
 
 namespace dropoutd {
@@ -76,7 +77,7 @@ class EngineMidCallTest : public testing::Test {
     EXPECT_TRUE(engine_.ReleaseSteps("s", "c", 1).ok());
     EXPECT_TRUE(engine_.DeleteLayer("s", "c").ok());
     EXPECT_TRUE(engine_.CreateSession(MakeSpec("t", 1, {})).ok());
-    EXPECT_EQ(engine_.ListSessions("", 10).sessions.size(), 2u);
+    EXPECT_EQ(engine_.ListSessions("", 10)->sessions.size(), 2u);
     EXPECT_EQ(engine_.RemoveExpired(), 0u);
     EXPECT_TRUE(engine_.DeleteSession("t").ok());
   }
@@ -84,7 +85,7 @@ class EngineMidCallTest : public testing::Test {
   const Shape shape_ = MakeShape({kCount});
   const std::vector<float> x_ = MakeValues(kCount, 1);
   ManualClock clock_;
-  Engine engine_{Limits(), clock_};
+  TestEngine engine_{Limits(), clock_};
 
  private:
   // `call` gets a tensor that it cannot read before `meanwhile` has returned.
@@ -208,7 +209,7 @@ TEST_F(EngineMidCallTest, ASessionThatExpiresLeavesNothingBehindItsForward) {
   const auto outcome = ForwardDuring("a", [&] {
     clock_.Advance(engine_.limits().default_ttl);
     engine_.RemoveExpired();
-    EXPECT_EQ(engine_.ListSessions("", 10).sessions.size(), 0u);
+    EXPECT_EQ(engine_.ListSessions("", 10)->sessions.size(), 0u);
   });
   EXPECT_TRUE(outcome.ok()) << outcome.status();
   EXPECT_EQ(BackwardError("a"), "SESSION_NOT_FOUND");

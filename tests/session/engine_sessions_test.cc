@@ -12,6 +12,7 @@
 #include "server/session/engine.h"
 #include "tests/session/manual_clock.h"
 #include "tests/session/support.h"
+#include "tests/session/test_engine.h"
 
 namespace dropoutd {
 namespace {
@@ -46,7 +47,7 @@ class EngineSessionsTest : public testing::Test {
   }
 
   ManualClock clock_;
-  Engine engine_{SmallLimits(), clock_};
+  TestEngine engine_{SmallLimits(), clock_};
 };
 
 TEST_F(EngineSessionsTest, SessionIdsHaveARange) {
@@ -146,41 +147,41 @@ TEST_F(EngineSessionsTest, EveryCallOnASessionRenewsIt) {
 
 TEST_F(EngineSessionsTest, ListsInPages) {
   for (const char* const id : {"d", "b", "e", "a", "c"}) ASSERT_EQ(Create(id), "OK");
-  SessionPage page = engine_.ListSessions("", 2);
+  SessionPage page = *engine_.ListSessions("", 2);
   EXPECT_EQ(IdsOf(page), (Ids{"a", "b"}));
   // Changes between two pages do not shift them.
   ASSERT_TRUE(engine_.DeleteSession("a").ok());
   ASSERT_TRUE(engine_.DeleteSession("b").ok());
-  page = engine_.ListSessions(page.next, 2);
+  page = *engine_.ListSessions(page.next, 2);
   EXPECT_EQ(IdsOf(page), (Ids{"c", "d"}));
-  page = engine_.ListSessions(page.next, 2);
+  page = *engine_.ListSessions(page.next, 2);
   EXPECT_EQ(IdsOf(page), Ids{"e"});
   EXPECT_EQ(page.next, "");
 }
 
 TEST_F(EngineSessionsTest, ALastPageThatIsFullIsTheLast) {
   for (const char* const id : {"a", "b"}) ASSERT_EQ(Create(id), "OK");
-  EXPECT_EQ(engine_.ListSessions("", 2).next, "");
-  EXPECT_EQ(engine_.ListSessions("b", 2).sessions.size(), 0u);
+  EXPECT_EQ(engine_.ListSessions("", 2)->next, "");
+  EXPECT_EQ(engine_.ListSessions("b", 2)->sessions.size(), 0u);
 }
 
 TEST_F(EngineSessionsTest, TenantsSeeTheirOwnSessionsOnly) {
   for (const char* const key : {"a", "red/a", "red/b", "blue/a", "z", "redder/a"}) {
     ASSERT_EQ(Create(key), "OK");
   }
-  EXPECT_EQ(IdsOf(engine_.ListSessions("red/", 10)), (Ids{"red/a", "red/b"}));
-  EXPECT_EQ(IdsOf(engine_.ListSessions("red/a", 10)), Ids{"red/b"});
-  EXPECT_EQ(IdsOf(engine_.ListSessions("blue/", 10)), Ids{"blue/a"});
-  EXPECT_EQ(IdsOf(engine_.ListSessions("", 10)), (Ids{"a", "z"}));
-  EXPECT_EQ(IdsOf(engine_.ListSessions("green/", 10)), Ids{});
+  EXPECT_EQ(IdsOf(*engine_.ListSessions("red/", 10)), (Ids{"red/a", "red/b"}));
+  EXPECT_EQ(IdsOf(*engine_.ListSessions("red/a", 10)), Ids{"red/b"});
+  EXPECT_EQ(IdsOf(*engine_.ListSessions("blue/", 10)), Ids{"blue/a"});
+  EXPECT_EQ(IdsOf(*engine_.ListSessions("", 10)), (Ids{"a", "z"}));
+  EXPECT_EQ(IdsOf(*engine_.ListSessions("green/", 10)), Ids{});
   EXPECT_EQ(ReasonText(engine_.GetSession("green/a")), "SESSION_NOT_FOUND");
 }
 
 TEST_F(EngineSessionsTest, PagesOfATenantEndWithIt) {
   for (const char* const key : {"a/1", "a/2", "b/1"}) ASSERT_EQ(Create(key), "OK");
-  const SessionPage page = engine_.ListSessions("a/", 1);
+  const SessionPage page = *engine_.ListSessions("a/", 1);
   EXPECT_EQ(page.next, "a/1");
-  EXPECT_EQ(engine_.ListSessions(page.next, 1).next, "");
+  EXPECT_EQ(engine_.ListSessions(page.next, 1)->next, "");
 }
 
 TEST_F(EngineSessionsTest, ErrorsDoNotNameTheTenant) {

@@ -12,6 +12,7 @@
 #include "server/session/engine.h"
 #include "tests/session/manual_clock.h"
 #include "tests/session/support.h"
+#include "tests/session/test_engine.h"
 
 namespace dropoutd {
 namespace {
@@ -64,7 +65,7 @@ class EngineStepsTest : public testing::Test {
   const Shape shape_ = MakeShape({kRows, kColumns});
   const std::vector<float> x_ = MakeValues(kRows * kColumns, 1);
   ManualClock clock_;
-  Engine engine_{SmallLimits(), clock_};
+  TestEngine engine_{SmallLimits(), clock_};
 };
 
 // --- Forward ------------------------------------------------------------------------------
@@ -417,7 +418,7 @@ TEST(EngineCacheTest, EvictedMasksAreMadeAgainWithinTheBudget) {
   const std::uint64_t steps = kSanitized ? 100 : 1000;
   Limits limits;
   limits.mask_cache_bytes = std::size_t{1} << 20;
-  Engine engine(limits);
+  TestEngine engine(limits);
   const LayerConfig config = MakeLayer("l", 0.25);
   ASSERT_TRUE(engine.CreateSession(MakeSpec("s", kSeed, {config})).ok());
   CacheWatcher watcher(engine.mask_cache());
@@ -456,7 +457,7 @@ TEST(EngineCacheTest, EvictedMasksAreMadeAgainWithinTheBudget) {
 TEST(EngineCacheTest, WorksWithoutACache) {
   Limits limits;
   limits.mask_cache_bytes = 0;
-  Engine engine(limits);
+  TestEngine engine(limits);
   const LayerConfig config = MakeLayer("l", 0.5);
   ASSERT_TRUE(engine.CreateSession(MakeSpec("s", kSeed, {config})).ok());
   const Shape shape = MakeShape({100});

@@ -11,6 +11,7 @@
 #include "server/random/numpy_legacy.h"
 #include "server/session/engine.h"
 #include "tests/session/support.h"
+#include "tests/session/test_engine.h"
 
 namespace dropoutd {
 namespace {
@@ -78,7 +79,7 @@ class EngineStreamTest : public testing::Test {
     return Text(bits);
   }
 
-  Engine engine_{SmallLimits()};
+  TestEngine engine_{SmallLimits()};
   NumpyLegacyStream reference_{kSeed};
 };
 
@@ -248,7 +249,7 @@ TEST(EngineStreamThreadsTest, TwinsDrawOnce) {
   constexpr int kThreads = 4;
   constexpr std::size_t kCount = 300;
   const std::uint64_t steps = kSanitized ? 50 : 500;
-  Engine engine{Limits()};
+  TestEngine engine{Limits()};
   ASSERT_TRUE(
       engine.CreateSession(MakeSpec("s", kSeed, {MakeLayer("a", kP, Generator::kNumpyLegacy)}))
           .ok());
@@ -282,7 +283,7 @@ TEST(EngineStreamThreadsTest, ALayerThatChangesMeanwhileIsNeverHalfApplied) {
   const std::uint64_t steps = kSanitized ? 300 : 3000;
   const Shape shape = MakeShape({kCount});
   const std::vector<float> x = MakeValues(kCount, 1);
-  Engine engine{Limits()};
+  TestEngine engine{Limits()};
   const LayerConfig numpy = MakeLayer("a", kP, Generator::kNumpyLegacy);
   const LayerConfig philox = MakeLayer("a", 0.25);
   ASSERT_TRUE(engine.CreateSession(MakeSpec("s", kSeed, {numpy})).ok());

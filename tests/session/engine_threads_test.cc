@@ -15,6 +15,7 @@
 #include "server/session/engine.h"
 #include "tests/session/manual_clock.h"
 #include "tests/session/support.h"
+#include "tests/session/test_engine.h"
 
 namespace dropoutd {
 namespace {
@@ -228,7 +229,7 @@ class Worker {
     std::vector<std::string> ids;
     std::string after;
     do {
-      const SessionPage page = engine_.ListSessions(after, 5);
+      const SessionPage page = *engine_.ListSessions(after, 5);
       for (const SessionView& session : page.sessions) ids.push_back(session.session_id);
       after = page.next;
     } while (!after.empty());
@@ -249,7 +250,7 @@ TEST(EngineThreadsTest, ManyThreadsOnSharedAndOnOwnSessions) {
   Limits limits;
   // Room for some of the masks, so that others are evicted and made again.
   limits.mask_cache_bytes = 40 * (kCount / 8 + 1 + MaskCache::kEntryOverhead);
-  Engine engine(limits);
+  TestEngine engine(limits);
   const Reference reference;
   for (int i = 0; i < kSharedSessions; ++i) {
     ASSERT_TRUE(engine
@@ -275,7 +276,7 @@ TEST(EngineThreadsTest, ManyThreadsOnSharedAndOnOwnSessions) {
 
   EXPECT_LE(most, limits.mask_cache_bytes);
   EXPECT_GT(most, limits.mask_cache_bytes / 2);
-  EXPECT_EQ(engine.ListSessions("", 100).sessions.size(), std::size_t{kSharedSessions});
+  EXPECT_EQ(engine.ListSessions("", 100)->sessions.size(), std::size_t{kSharedSessions});
   for (int i = 0; i < kSharedSessions; ++i) {
     ASSERT_TRUE(engine.DeleteSession(absl::StrCat("shared", i)).ok());
   }
@@ -287,7 +288,7 @@ TEST(EngineThreadsTest, ManyThreadsWhileSessionsExpire) {
   constexpr int kSessions = 4;
   const Reference reference;
   ManualClock clock;
-  Engine engine(Limits(), clock);
+  TestEngine engine(Limits(), clock);
   const auto run = [&](unsigned seed) {
     std::mt19937 random(seed);
     for (int call = 0; call < kCalls && !testing::Test::HasFailure(); ++call) {
@@ -317,7 +318,7 @@ TEST(EngineThreadsTest, ManyThreadsWhileSessionsExpire) {
 
   clock.Advance(engine.limits().default_ttl);
   engine.RemoveExpired();
-  EXPECT_EQ(engine.ListSessions("", 10).sessions.size(), 0u);
+  EXPECT_EQ(engine.ListSessions("", 10)->sessions.size(), 0u);
   // The engine's own thread may still be giving back what it took out.
   while (engine.mask_cache().bytes() != 0) std::this_thread::yield();
 }

@@ -75,6 +75,7 @@ StepImage LargestStep() {
   image.shape = *Shape::Make(sizes);
   image.parameters_version = std::numeric_limits<std::uint64_t>::max();
   image.has_input = image.has_bits = true;
+  image.nonce = std::numeric_limits<std::uint64_t>::max();
   return image;
 }
 
@@ -125,6 +126,7 @@ TEST(SessionCodecTest, StepsComeBackAndAreSmall) {
   EXPECT_EQ(decoded->shape, image.shape);
   EXPECT_EQ(decoded->parameters_version, image.parameters_version);
   EXPECT_TRUE(decoded->has_input && decoded->has_bits);
+  EXPECT_EQ(decoded->nonce, image.nonce);
 }
 
 TEST(SessionCodecTest, TensorsComeBack) {

@@ -105,7 +105,7 @@ TEST_F(SessionRegistryTest, LookingForAnExpiredSessionDoesNotReviveIt) {
   clock_.Advance(kTtl);
   EXPECT_EQ(ReasonText(registry_.Find("s")), "SESSION_NOT_FOUND");
   EXPECT_EQ(ReasonText(registry_.Find("s")), "SESSION_NOT_FOUND");
-  EXPECT_EQ(registry_.RemoveExpired(), 1u);
+  EXPECT_EQ(registry_.TakeExpired().size(), 1u);
 }
 
 TEST_F(SessionRegistryTest, ListingDoesNotRenew) {
@@ -123,10 +123,10 @@ TEST_F(SessionRegistryTest, AnExpiredIdIsFree) {
   EXPECT_NE(first, second);
   EXPECT_EQ(registry_.Find("s").value(), second);
   // What is still known of the first does not end the second.
-  EXPECT_EQ(registry_.RemoveExpired(), 0u);
+  EXPECT_EQ(registry_.TakeExpired().size(), 0u);
   EXPECT_EQ(registry_.Find("s").value(), second);
   clock_.Advance(kTtl);
-  EXPECT_EQ(registry_.RemoveExpired(), 1u);
+  EXPECT_EQ(registry_.TakeExpired().size(), 1u);
 }
 
 TEST_F(SessionRegistryTest, TheSameSpecAfterExpiryIsANewSession) {
@@ -139,10 +139,10 @@ TEST_F(SessionRegistryTest, RemovesWhatHasExpired) {
   for (const int ttl : {10, 20, 30, 40}) {
     ASSERT_TRUE(Add(registry_, SpecWithTtl(absl::StrCat("s", ttl), seconds(ttl))).ok());
   }
-  EXPECT_EQ(registry_.RemoveExpired(), 0u);
+  EXPECT_EQ(registry_.TakeExpired().size(), 0u);
   clock_.Advance(seconds(25));
-  EXPECT_EQ(registry_.RemoveExpired(), 2u);
-  EXPECT_EQ(registry_.RemoveExpired(), 0u);
+  EXPECT_EQ(registry_.TakeExpired().size(), 2u);
+  EXPECT_EQ(registry_.TakeExpired().size(), 0u);
   EXPECT_EQ(IdsOf(registry_.List("", 10)), (Ids{"s30", "s40"}));
 }
 
@@ -152,13 +152,13 @@ TEST_F(SessionRegistryTest, RenewedSessionsAreRemovedWhenTheirNewTimeIsOver) {
   for (int renewal = 0; renewal < 5; ++renewal) {
     clock_.Advance(kTtl - seconds(1));
     ASSERT_TRUE(registry_.Find("s").ok());
-    EXPECT_EQ(registry_.RemoveExpired(), 0u);
+    EXPECT_EQ(registry_.TakeExpired().size(), 0u);
   }
   clock_.Advance(kTtl - seconds(1));
-  EXPECT_EQ(registry_.RemoveExpired(), 0u);
+  EXPECT_EQ(registry_.TakeExpired().size(), 0u);
   EXPECT_FALSE(weak.expired());
   clock_.Advance(seconds(1));
-  EXPECT_EQ(registry_.RemoveExpired(), 1u);
+  EXPECT_EQ(registry_.TakeExpired().size(), 1u);
   EXPECT_TRUE(weak.expired());
 }
 
@@ -166,14 +166,14 @@ TEST_F(SessionRegistryTest, RemovedSessionsAreNotExpiredOnes) {
   ASSERT_TRUE(Add(registry_, Spec("s")).ok());
   ASSERT_TRUE(registry_.Remove("s").ok());
   clock_.Advance(kTtl);
-  EXPECT_EQ(registry_.RemoveExpired(), 0u);
+  EXPECT_EQ(registry_.TakeExpired().size(), 0u);
 }
 
 TEST_F(SessionRegistryTest, WhoHoldsASessionKeepsItFromHarm) {
   ASSERT_TRUE(Add(registry_, Spec("s")).ok());
   const auto held = registry_.Find("s").value();
   clock_.Advance(kTtl);
-  EXPECT_EQ(registry_.RemoveExpired(), 1u);
+  EXPECT_EQ(registry_.TakeExpired().size(), 1u);
   EXPECT_EQ(held->View().session_id, "s");
 }
 
@@ -258,7 +258,7 @@ TEST_F(SessionRegistryTest, SessionsThatAreUsedOutliveTheSweep) {
   }
   std::thread sweeper([&] {
     while (done.load() < rounds * kSessions) {
-      registry_.RemoveExpired();
+      registry_.TakeExpired();
       std::this_thread::yield();
     }
   });
@@ -271,7 +271,7 @@ TEST_F(SessionRegistryTest, SessionsThatAreUsedOutliveTheSweep) {
   sweeper.join();
   EXPECT_EQ(lost, 0);
   clock_.Advance(kTtl);
-  EXPECT_EQ(registry_.RemoveExpired(), kSessions);
+  EXPECT_EQ(registry_.TakeExpired().size(), kSessions);
 }
 
 }  // namespace

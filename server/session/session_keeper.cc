@@ -1,0 +1,347 @@
+#include "server/session/session_keeper.h"
+
+#include <algorithm>
+#include <mutex>
+#include <shared_mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+#include "server/base/quote.h"
+#include "server/base/status_macros.h"
+#include "server/session/layer_codec.h"
+#include "server/session/session_key.h"
+
+namespace dropoutd {
+namespace {
+
+// Older parameters stay for Backwards of steps that ran before the last updates.
+constexpr std::size_t kParameterVersionsKept = 8;
+
+// How often a change is tried against those of other servers.
+constexpr int kMostTries = 32;
+
+// A copy that nobody has used for so long is dropped, if there are many.
+constexpr Nanoseconds kIdle = std::chrono::minutes(1);
+constexpr std::size_t kCopiesKept = 1000;
+
+// A store that is this server's own hears of renewals once in so many parts of the ttl.
+constexpr int kRenewals = 8;
+
+absl::Status SessionNotFound(std::string_view key) {
+  return MakeError(Reason::kSessionNotFound,
+                   absl::StrCat("session_id: no session ", Quote(SessionIdOf(key))));
+}
+
+bool IsNotThere(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kNotFound && !ReasonOf(status).has_value();
+}
+
+}  // namespace
+
+absl::Status SessionKeeper::Translate(const absl::Status& status, std::string_view key) const {
+  if (status.ok() || ReasonOf(status).has_value()) return status;
+  if (IsNotThere(status)) return SessionNotFound(key);
+  return MakeError(Reason::kStoreUnavailable, "the store did not take part in the call");
+}
+
+WallTime SessionKeeper::StoredExpiry(const Session& session) const {
+  const Nanoseconds slack = store_->is_shared() ? Nanoseconds(0) : session.ttl() / kRenewals;
+  return clock_.WallNow() +
+         std::chrono::duration_cast<WallTime::duration>(session.ttl() + slack);
+}
+
+// The copy that is here, made if need be. It may be stale.
+absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::FindHere(std::string_view key) {
+  bool has_expired = false;
+  if (auto session = registry_.Renew(key, has_expired); session != nullptr) return session;
+  // Of a store that is this server's own, the registry knows better.
+  if (has_expired && !store_->is_shared()) return SessionNotFound(key);
+  return Load(key);
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Load(std::string_view key) {
+  const auto answer = store_->Query(key, {});
+  if (!answer.ok()) return Translate(answer.status(), key);
+  DROPOUTD_ASSIGN_OR_RETURN(const SessionImage image, DecodeSession(*answer->document));
+  DROPOUTD_ASSIGN_OR_RETURN(const ParametersByUid parameters, MissingParameters(key, answer->version, image, {}));
+  DROPOUTD_ASSIGN_OR_RETURN(
+      std::shared_ptr<Session> session,
+      Session::FromImage(key, image, parameters, limits_.max_layers_per_session, budget_, clock_));
+  session->set_version(answer->version);
+  session->set_stored_until(answer->expire_time);
+  return registry_.Adopt(std::move(session));
+}
+
+// Asks the store for fields, renewing the session, and brings the copy up to date; `was_stale` says
+// whether it was not.
+absl::StatusOr<StoreAnswer> SessionKeeper::Ask(const std::shared_ptr<Session>& session,
+                                               std::vector<std::string> fields, bool& was_stale) {
+  StoreQuery query;
+  query.known_version = session->version();
+  query.fields = std::move(fields);
+  query.expire_time = StoredExpiry(*session);
+  auto answer = store_->Query(KeyOf(*session), query);
+  if (!answer.ok()) {
+    if (IsNotThere(answer.status())) registry_.Forget(session);
+    return Translate(answer.status(), KeyOf(*session));
+  }
+  session->set_stored_until(answer->expire_time);
+  was_stale = answer->document.has_value();
+  if (was_stale) {
+    const std::unique_lock lock(session->changes());
+    DROPOUTD_RETURN_IF_ERROR(Refresh(*session, answer->version, *answer->document));
+  }
+  return answer;
+}
+
+absl::Status SessionKeeper::RenewIfDue(Session& session) {
+  const WallTime ends =
+      clock_.WallNow() + std::chrono::duration_cast<WallTime::duration>(session.ttl());
+  if (ends <= session.stored_until()) return absl::OkStatus();
+  StoreQuery query;
+  query.known_version = session.version();
+  query.expire_time = StoredExpiry(session);
+  const auto answer = store_->Query(KeyOf(session), query);
+  if (!answer.ok()) return Translate(answer.status(), KeyOf(session));
+  session.set_stored_until(answer->expire_time);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Find(std::string_view key) {
+  if (store_ == nullptr) return registry_.Find(key);
+  DROPOUTD_ASSIGN_OR_RETURN(std::shared_ptr<Session> session, FindHere(key));
+  if (store_->is_shared() || session->version() == 0) {
+    bool was_stale = false;
+    DROPOUTD_RETURN_IF_ERROR(Ask(session, {}, was_stale).status());
+  } else {
+    DROPOUTD_RETURN_IF_ERROR(RenewIfDue(*session));
+  }
+  return session;
+}
+
+// Session's changes() are held.
+absl::Status SessionKeeper::Refresh(Session& session, StoreVersion version,
+                                    std::string_view document) {
+  // Another thread may have been here, with a later answer.
+  if (session.version() != 0 && version <= session.version()) return absl::OkStatus();
+  DROPOUTD_ASSIGN_OR_RETURN(const SessionImage image, DecodeSession(document));
+  DROPOUTD_ASSIGN_OR_RETURN(const ParametersByUid parameters,
+                            MissingParameters(KeyOf(session), version, image, session.Image()));
+  session.set_version(0);  // Should the copy be left half done.
+  DROPOUTD_RETURN_IF_ERROR(session.Restore(image, parameters));
+  session.set_version(version);
+  return absl::OkStatus();
+}
+
+// Session's changes() are held.
+absl::Status SessionKeeper::Reload(Session& session) {
+  const auto answer = store_->Query(KeyOf(session), {});
+  if (!answer.ok()) return Translate(answer.status(), KeyOf(session));
+  session.set_version(0);
+  return Refresh(session, answer->version, *answer->document);
+}
+
+absl::StatusOr<SharedParameters> SessionKeeper::ReadParameters(std::string_view key,
+                                                               StoreVersion version,
+                                                               const std::string& name) {
+  DROPOUTD_ASSIGN_OR_RETURN(const auto bytes, ReadField(key, version, name));
+  if (!bytes.has_value()) return SharedParameters();
+  DROPOUTD_ASSIGN_OR_RETURN(Parameters parameters, DecodeParameters(*bytes));
+  return std::make_shared<const Parameters>(std::move(parameters));
+}
+
+// The parameters of `image` that `here` does not have.
+absl::StatusOr<ParametersByUid> SessionKeeper::MissingParameters(std::string_view key,
+                                                                 StoreVersion version,
+                                                                 const SessionImage& image,
+                                                                 const SessionImage& here) {
+  ParametersByUid read;
+  for (const LayerImage& layer : image.layers) {
+    const bool is_here =
+        std::any_of(here.layers.begin(), here.layers.end(), [&](const LayerImage& each) {
+          return each.uid == layer.uid && each.parameters_version == layer.parameters_version;
+        });
+    if (layer.parameters_version == 0 || is_here) continue;
+    DROPOUTD_ASSIGN_OR_RETURN(
+        SharedParameters parameters,
+        ReadParameters(key, version, ParametersField(layer.uid, layer.parameters_version)));
+    if (parameters == nullptr) {
+      return MakeError(Reason::kStoreCorrupt, "the store has lost a layer's parameters");
+    }
+    read[layer.uid] = std::move(parameters);
+  }
+  return read;
+}
+
+// The document, and the fields that it refers to and that were not there before.
+StoreChange SessionKeeper::ChangeFrom(const Session& session, const SessionImage& before,
+                                      const SessionImage& after) const {
+  StoreChange change;
+  change.document = EncodeSession(after);
+  const ParametersByUid parameters = session.AllParameters();
+  for (const LayerImage& layer : after.layers) {
+    const auto was = std::find_if(before.layers.begin(), before.layers.end(),
+                                  [&](const LayerImage& each) { return each.uid == layer.uid; });
+    const bool is_new = was == before.layers.end();
+    if (is_new || was->revision != layer.revision) {
+      change.writes.push_back({ConfigField(layer.uid, layer.revision), EncodeLayer(layer.config)});
+    }
+    if (layer.parameters_version != 0 &&
+        (is_new || was->parameters_version != layer.parameters_version)) {
+      change.writes.push_back({ParametersField(layer.uid, layer.parameters_version),
+                               EncodeParameters(*parameters.at(layer.uid))});
+    }
+  }
+  return change;
+}
+
+absl::Status SessionKeeper::Change(std::string_view key,
+                                   absl::FunctionRef<absl::Status(Session&)> change) {
+  DROPOUTD_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, Find(key));
+  if (store_ == nullptr) return change(*session);
+  const std::unique_lock lock(session->changes());
+  for (int i = 0; i < kMostTries; ++i) {
+    if (session->version() == 0) DROPOUTD_RETURN_IF_ERROR(Reload(*session));
+    const SessionImage before = session->Image();
+    const ParametersByUid parameters = session->AllParameters();
+    DROPOUTD_RETURN_IF_ERROR(change(*session));
+    const SessionImage after = session->Image();
+    if (after == before) return absl::OkStatus();
+    StoreChange stored = ChangeFrom(*session, before, after);
+    stored.expected_version = session->version();
+    const auto committed = store_->Commit(key, std::move(stored));
+    if (committed.ok()) {
+      session->set_version(*committed);
+      Tidy(key, before, after);
+      return absl::OkStatus();
+    }
+    session->set_version(0);  // Whatever became of it: the store is asked before the next call.
+    if (committed.status().code() != absl::StatusCode::kAborted) {
+      DROPOUTD_RETURN_IF_ERROR(session->Restore(before, parameters));
+      return Translate(committed.status(), key);
+    }
+    DROPOUTD_RETURN_IF_ERROR(Reload(*session));
+  }
+  return MakeError(Reason::kStoreUnavailable, "too many changes of the session at once");
+}
+
+// Erases what a change has left without a use. A failure leaves it for the session's end.
+void SessionKeeper::Tidy(std::string_view key, const SessionImage& before,
+                         const SessionImage& after) {
+  for (const LayerImage& layer : before.layers) {
+    const auto now = std::find_if(after.layers.begin(), after.layers.end(),
+                                  [&](const LayerImage& each) { return each.uid == layer.uid; });
+    if (now == after.layers.end()) {
+      for (const char kind : kLayerKinds) {
+        static_cast<void>(store_->EraseRange(key, LayerFields(kind, layer.uid), 0));
+      }
+    } else if (now->parameters_version != layer.parameters_version) {
+      static_cast<void>(store_->EraseRange(key, LayerFields(kParametersKind, layer.uid),
+                                           kParameterVersionsKept));
+    }
+  }
+}
+
+absl::Status SessionKeeper::CheckCount() {
+  const auto count = store_->Count();
+  if (!count.ok()) return Translate(count.status(), "");
+  if (*count < limits_.max_sessions) return absl::OkStatus();
+  return MakeError(Reason::kQuotaSessions, absl::StrCat("the store holds ", *count,
+                                                        " sessions, the most allowed is ",
+                                                        limits_.max_sessions));
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Create(std::shared_ptr<Session> session,
+                                                               const SessionSpec& spec) {
+  if (store_ == nullptr) return registry_.Add(std::move(session), spec);
+  const std::string key = session->session_id();
+  for (int i = 0; i < 2; ++i) {
+    const auto found = Find(key);
+    if (found.ok()) {
+      if ((*found)->MadeFrom(spec)) return found;
+      return MakeError(Reason::kSessionExists, absl::StrCat("session_id: ", Quote(SessionIdOf(key)),
+                                                            " is taken by another session"));
+    }
+    if (ReasonOf(found.status()) != Reason::kSessionNotFound) return found.status();
+    DROPOUTD_RETURN_IF_ERROR(CheckCount());
+    StoreChange change = ChangeFrom(*session, {}, session->Image());
+    change.expected_version = 0;
+    change.expire_time = StoredExpiry(*session);
+    const WallTime until = *change.expire_time;
+    const auto committed = store_->Commit(key, std::move(change));
+    if (committed.ok()) {
+      session->set_version(*committed);
+      session->set_stored_until(until);
+      registry_.Replace(session);
+      return session;
+    }
+    // Made meanwhile: by this call's own first attempt, perhaps.
+    if (committed.status().code() != absl::StatusCode::kAborted) {
+      return Translate(committed.status(), key);
+    }
+  }
+  return MakeError(Reason::kStoreUnavailable, "the session comes and goes");
+}
+
+absl::Status SessionKeeper::Delete(std::string_view key) {
+  if (store_ == nullptr) return registry_.Remove(key);
+  const absl::Status removed = store_->Remove(key);
+  if (removed.ok() || IsNotThere(removed)) static_cast<void>(registry_.Remove(key));
+  return Translate(removed, key);
+}
+
+absl::StatusOr<std::vector<SessionView>> SessionKeeper::List(std::string_view after,
+                                                             std::size_t count) {
+  std::vector<SessionView> views;
+  if (store_ == nullptr) {
+    for (const auto& session : registry_.List(after, count)) views.push_back(session->View());
+    return views;
+  }
+  const std::string tenant(TenantOf(after));
+  const std::string prefix = tenant.empty() ? "" : SessionKey(tenant, "");
+  std::string last(after);
+  while (views.size() < count) {
+    const auto keys = store_->List(prefix, last, count - views.size());
+    if (!keys.ok()) return Translate(keys.status(), "");
+    if (keys->empty()) break;
+    last = keys->back();
+    for (const std::string& key : *keys) {
+      if (TenantOf(key) != tenant) continue;
+      const auto answer = store_->Query(key, {});
+      if (IsNotThere(answer.status())) continue;  // Gone meanwhile.
+      if (!answer.ok()) return Translate(answer.status(), key);
+      DROPOUTD_ASSIGN_OR_RETURN(const SessionImage image, DecodeSession(*answer->document));
+      // A listing needs no parameters, and renews nothing.
+      DROPOUTD_ASSIGN_OR_RETURN(const auto session,
+                                Session::FromImage(key, image, {}, limits_.max_layers_per_session,
+                                                   budget_, clock_));
+      views.push_back(session->View());
+      views.back().expire_time = answer->expire_time;
+    }
+  }
+  return views;
+}
+
+std::size_t SessionKeeper::Sweep() {
+  const auto expired = registry_.TakeExpired();
+  for (const auto& session : expired) session->End();
+  if (store_ == nullptr) return expired.size();
+  if (!store_->is_shared()) {
+    for (const auto& session : expired) static_cast<void>(store_->Remove(KeyOf(*session)));
+  }
+  static_cast<void>(store_->RemoveExpired());
+  if (registry_.size() <= kCopiesKept) return expired.size();
+  const auto idle = registry_.TakeIdle(kIdle);
+  for (const auto& session : idle) {
+    if (store_->is_shared()) continue;
+    // From now on only the store knows when it ends.
+    StoreQuery query;
+    query.known_version = session->version();
+    query.expire_time = session->View().expire_time;
+    static_cast<void>(store_->Query(KeyOf(*session), query));
+  }
+  return expired.size() + idle.size();
+}
+
+}  // namespace dropoutd

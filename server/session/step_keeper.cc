@@ -1,0 +1,283 @@
+// SessionKeeper's part that is about steps.
+#include <shared_mutex>
+#include <utility>
+
+#include "server/base/error.h"
+#include "server/base/status_macros.h"
+#include "server/dropout/variant.h"
+#include "server/session/layer_codec.h"
+#include "server/session/random_id.h"
+#include "server/session/session_keeper.h"
+
+namespace dropoutd {
+namespace {
+
+// A layer's records in the store are counted and trimmed once in so many.
+constexpr std::uint32_t kTrimEvery = 1024;
+
+StepImage ImageOf(const LayerSnapshot& layer, const StepRecord& record, bool has_input) {
+  StepImage image;
+  image.revision = layer.revision;
+  image.mode = record.mode;
+  image.rate = record.rate;
+  image.shape = record.shape;
+  image.parameters_version = has_input ? layer.parameters_version : 0;
+  image.has_input = has_input;
+  image.has_bits = record.pinned != nullptr;
+  image.nonce = record.nonce;
+  return image;
+}
+
+// Where the record of a step may be: at the layer's key, or where an update of what the layer is
+// keyed by has left it.
+std::vector<StepKey> KeysOf(const LayerSnapshot& layer, const StepKey& asked) {
+  std::vector<StepKey> keys = {*layer.key};
+  StepKey other = *layer.key;
+  other.sequence_id = IsSequenceKeyed(*layer.config) ? 0 : asked.sequence_id;
+  if (other != keys.front()) keys.push_back(other);
+  return keys;
+}
+
+absl::Status Lost() {
+  return MakeError(Reason::kStoreCorrupt, "the store has lost a part of the step's record");
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<std::string>> SessionKeeper::ReadField(
+    std::string_view key, StoreVersion version, const std::string& name) {
+  StoreQuery query;
+  query.known_version = version;
+  query.fields = {name};
+  auto answer = store_->Query(key, query);
+  if (!answer.ok()) return Translate(answer.status(), key);
+  return std::move(answer->fields.front().value);
+}
+
+// The record, without an input.
+absl::StatusOr<StepRecord> SessionKeeper::ReadRecord(const StepPlace& place, const StepKey& at,
+                                                     std::string_view bytes,
+                                                     std::uint64_t& parameters_version) {
+  const LayerSnapshot& layer = place.layer;
+  const std::string_view key = KeyOf(*place.session);
+  const StoreVersion version = place.session->version();
+  const std::uint64_t uid = layer.state->uid;
+  DROPOUTD_ASSIGN_OR_RETURN(const StepImage image, DecodeStep(bytes));
+  StepRecord record;
+  record.mode = image.mode;
+  record.rate = image.rate;
+  record.shape = image.shape;
+  record.nonce = image.nonce;
+  parameters_version = image.parameters_version;
+  if (image.revision == layer.revision) {
+    record.config = layer.config;
+  } else {
+    DROPOUTD_ASSIGN_OR_RETURN(const auto config, ReadField(key, version, ConfigField(uid, image.revision)));
+    if (!config.has_value()) return Lost();
+    DROPOUTD_ASSIGN_OR_RETURN(LayerConfig decoded, DecodeLayer(*config));
+    record.config = std::make_shared<const LayerConfig>(std::move(decoded));
+  }
+  if (image.has_bits) {
+    DROPOUTD_ASSIGN_OR_RETURN(const auto bits, ReadField(key, version, BitsField(uid, at)));
+    if (!bits.has_value()) return Lost();
+    DROPOUTD_ASSIGN_OR_RETURN(record.pinned, DecodeBits(*bits));
+  }
+  return record;
+}
+
+// Takes the record that the store has, of those at `keys`, for the place's own.
+absl::Status SessionKeeper::AdoptRecord(StepPlace& place, const std::vector<StoreField>& fields,
+                                        const std::vector<StepKey>& keys) {
+  LayerSnapshot& layer = place.layer;
+  const std::optional<StepRecord> here = std::move(layer.record);
+  const StepKey here_key = layer.record_key;
+  layer.record.reset();
+  for (std::size_t i = 0; i < keys.size() && !layer.record.has_value(); ++i) {
+    if (!fields[i].value.has_value()) continue;
+    layer.record_key = keys[i];
+    DROPOUTD_ASSIGN_OR_RETURN(const StepImage image, DecodeStep(*fields[i].value));
+    if (here.has_value() && here_key == keys[i] && here->nonce == image.nonce) {
+      layer.record = here;
+      return absl::OkStatus();
+    }
+    std::uint64_t parameters_version = 0;
+    DROPOUTD_ASSIGN_OR_RETURN(
+        layer.record, ReadRecord(place, keys[i], *fields[i].value, parameters_version));
+    // As Session::Snapshot: the other key counts only for a step that was keyed the other way.
+    if (i > 0 && IsSequenceKeyed(*layer.record->config) == IsSequenceKeyed(*layer.config)) {
+      layer.record.reset();
+      continue;
+    }
+    if (!image.has_input) continue;
+    DROPOUTD_ASSIGN_OR_RETURN(layer.retained, ReadInput(place));
+    // Without its input the step is lost, as one is whose input was evicted.
+    if (layer.retained == nullptr) layer.record.reset();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StepPlace> SessionKeeper::FindStep(std::string_view key, std::string_view layer_id,
+                                                  const std::optional<StepKey>& step_key,
+                                                  bool needs_record) {
+  StepPlace place;
+  if (store_ == nullptr) {
+    DROPOUTD_ASSIGN_OR_RETURN(place.session, registry_.Find(key));
+    DROPOUTD_ASSIGN_OR_RETURN(place.layer, place.session->Snapshot(layer_id, step_key));
+    return place;
+  }
+  const bool is_shared = store_->is_shared();
+  DROPOUTD_ASSIGN_OR_RETURN(place.session, is_shared ? FindHere(key) : Find(key));
+  while (true) {
+    absl::StatusOr<LayerSnapshot> layer;
+    {
+      const std::shared_lock lock(place.session->changes());
+      layer = place.session->Snapshot(layer_id, step_key);
+    }
+    if (!is_shared && !layer.ok()) return layer.status();
+    const bool wants_record = needs_record && step_key.has_value() && layer.ok() &&
+                              (is_shared || !layer->record.has_value());
+    if (!is_shared && !wants_record) {
+      place.layer = *std::move(layer);
+      return place;
+    }
+    const std::vector<StepKey> keys =
+        wants_record ? KeysOf(*layer, *step_key) : std::vector<StepKey>();
+    std::vector<std::string> names;
+    for (const StepKey& each : keys) names.push_back(StepField(layer->state->uid, each));
+    bool was_stale = false;
+    DROPOUTD_ASSIGN_OR_RETURN(const StoreAnswer answer,
+                              Ask(place.session, std::move(names), was_stale));
+    if (was_stale) continue;  // The layer may be another by now.
+    DROPOUTD_RETURN_IF_ERROR(layer.status());
+    place.layer = *std::move(layer);
+    if (wants_record) DROPOUTD_RETURN_IF_ERROR(AdoptRecord(place, answer.fields, keys));
+    return place;
+  }
+}
+
+std::future<absl::StatusOr<bool>> SessionKeeper::StartRecord(const StepPlace& place,
+                                                             StepRecord& record,
+                                                             const RetainedInput* input,
+                                                             bool only_if_absent) {
+  const LayerSnapshot& layer = place.layer;
+  const std::uint64_t uid = layer.state->uid;
+  const StepKey& at = *layer.key;
+  record.nonce = RandomSeed();
+  StoreChange change;
+  const std::string name = StepField(uid, at);
+  if (only_if_absent) change.conditions.push_back({name, std::nullopt});
+  change.writes.push_back({name, EncodeStep(ImageOf(layer, record, input != nullptr))});
+  if (input != nullptr) change.writes.push_back({InputField(uid, at), EncodeInput(*input)});
+  const auto promise = std::make_shared<std::promise<absl::StatusOr<bool>>>();
+  std::future<absl::StatusOr<bool>> written = promise->get_future();
+  store_->StartCommit(KeyOf(*place.session), std::move(change),
+                      [this, promise, session = place.session](const auto& committed) {
+                        if (committed.status().code() == absl::StatusCode::kAborted) {
+                          promise->set_value(false);
+                        } else if (!committed.ok()) {
+                          promise->set_value(Translate(committed.status(), KeyOf(*session)));
+                        } else {
+                          promise->set_value(true);
+                        }
+                      });
+  return written;
+}
+
+absl::StatusOr<std::shared_ptr<const RetainedInput>> SessionKeeper::ReadInput(
+    const StepPlace& place) {
+  const std::string_view key = KeyOf(*place.session);
+  const std::uint64_t uid = place.layer.state->uid;
+  const StepKey& at = place.layer.record_key;
+  StoreQuery query;
+  query.known_version = place.session->version();
+  query.fields = {StepField(uid, at), InputField(uid, at)};
+  const auto answer = store_->Query(key, query);
+  if (!answer.ok()) return Translate(answer.status(), key);
+  const auto& step = answer->fields[0].value;
+  const auto& bytes = answer->fields[1].value;
+  if (!step.has_value() || !bytes.has_value()) return nullptr;
+  DROPOUTD_ASSIGN_OR_RETURN(const StepImage image, DecodeStep(*step));
+  // Another Forward of the step has come between.
+  if (image.nonce != place.layer.record->nonce) return nullptr;
+  DROPOUTD_ASSIGN_OR_RETURN(const auto input, DecodeInput(*bytes));
+  DROPOUTD_ASSIGN_OR_RETURN(
+      input->parameters,
+      ReadParameters(key, answer->version, ParametersField(uid, image.parameters_version)));
+  return input->parameters != nullptr ? input : nullptr;
+}
+
+absl::Status SessionKeeper::Release(const StepPlace& place) {
+  const std::uint64_t uid = place.layer.state->uid;
+  const StepKey& at = place.layer.record_key;
+  StoreChange change;
+  change.writes = {{StepField(uid, at), std::nullopt},
+                   {InputField(uid, at), std::nullopt},
+                   {BitsField(uid, at), std::nullopt}};
+  const auto committed = store_->Commit(KeyOf(*place.session), std::move(change));
+  return Translate(committed.status(), KeyOf(*place.session));
+}
+
+absl::StatusOr<std::uint64_t> SessionKeeper::ReleaseSteps(std::string_view key,
+                                                          std::string_view layer_id,
+                                                          std::uint64_t through) {
+  DROPOUTD_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, Find(key));
+  if (store_ == nullptr) return session->ReleaseSteps(layer_id, through);
+  DROPOUTD_ASSIGN_OR_RETURN(const auto uids, session->LayerUids(layer_id));
+  std::uint64_t count = 0;
+  for (const std::uint64_t uid : uids) {
+    for (const char kind : kStepKinds) {
+      const auto erased = store_->EraseRange(key, StepFieldsThrough(kind, uid, through), 0);
+      if (!erased.ok()) return Translate(erased.status(), key);
+      if (kind == kStepKinds.front()) count += *erased;
+    }
+  }
+  DROPOUTD_RETURN_IF_ERROR(session->ReleaseSteps(layer_id, through).status());
+  return count;
+}
+
+absl::StatusOr<StreamPlace> SessionKeeper::ReadStream(const StepPlace& place) {
+  const std::string_view key = KeyOf(*place.session);
+  StoreQuery query;
+  query.known_version = place.session->version();
+  query.fields = {StreamField(), StepField(place.layer.state->uid, *place.layer.key)};
+  auto answer = store_->Query(key, query);
+  if (!answer.ok()) return Translate(answer.status(), key);
+  StreamPlace stream;
+  stream.state = std::move(answer->fields[0].value);
+  stream.step = std::move(answer->fields[1].value);
+  if (stream.step.has_value()) {
+    std::uint64_t parameters_version = 0;
+    DROPOUTD_ASSIGN_OR_RETURN(
+        stream.record, ReadRecord(place, *place.layer.key, *stream.step, parameters_version));
+  }
+  return stream;
+}
+
+absl::Status SessionKeeper::CommitDraw(const StepPlace& place, const StreamPlace& from,
+                                       std::string state, StepRecord& record) {
+  const std::uint64_t uid = place.layer.state->uid;
+  const StepKey& at = *place.layer.key;
+  const std::string step = StepField(uid, at);
+  record.nonce = RandomSeed();
+  StoreChange change;
+  change.conditions = {{StreamField(), from.state}, {step, from.step}};
+  change.writes = {{StreamField(), std::move(state)},
+                   {step, EncodeStep(ImageOf(place.layer, record, /*has_input=*/false))},
+                   {BitsField(uid, at), EncodeBits(*record.pinned)}};
+  const auto committed = store_->Commit(KeyOf(*place.session), std::move(change));
+  if (committed.status().code() == absl::StatusCode::kAborted) return committed.status();
+  return Translate(committed.status(), KeyOf(*place.session));
+}
+
+void SessionKeeper::TrimNowAndThen(const StepPlace& place) {
+  LayerState& layer = *place.layer.state;
+  if ((layer.stored_steps.fetch_add(1) + 1) % kTrimEvery != 0) return;
+  const std::string_view key = KeyOf(*place.session);
+  for (const char kind : kStepKinds) {
+    // A failure is the next call's to find.
+    static_cast<void>(store_->EraseRange(key, LayerFields(kind, layer.uid),
+                                         limits_.max_steps_per_layer));
+  }
+}
+
+}  // namespace dropoutd
