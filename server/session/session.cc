@@ -52,6 +52,7 @@ StepKey Normalized(StepKey key, const LayerConfig& config) {
 Session::Session(const SessionSpec& spec, Nanoseconds default_ttl, std::size_t max_layers,
                  StepBudget& budget, const Clock& clock)
     : session_id_(spec.session_id),
+      incarnation_(RandomSeed()),
       seed_(spec.seed.has_value() ? *spec.seed : DrawSeed(spec.layers)),
       ttl_(spec.ttl.value_or(default_ttl)),
       max_layers_(max_layers),

@@ -142,6 +142,7 @@ class Session {
   absl::StatusOr<std::vector<std::uint64_t>> LayerUids(std::string_view layer_id) const;
 
   const std::string& session_id() const { return session_id_; }
+  std::uint64_t incarnation() const { return incarnation_; }
   std::uint64_t seed() const { return seed_; }
 
   // Whether the session was made from such a spec: then a second CreateSession is a retry.
@@ -223,6 +224,7 @@ class Session {
   std::shared_ptr<LayerState> NewLayer(const LayerImage& image);
 
   const std::string session_id_;
+  const std::uint64_t incarnation_;
   const std::uint64_t seed_;
   const Nanoseconds ttl_;
   const std::size_t max_layers_;

@@ -48,7 +48,7 @@ struct EncodedSession {
 
 template <typename Codec>
 void Describe(Codec& codec, EncodedSession& s) {
-  codec(s.image.seed, s.image.seed_given, s.image.ttl_given, s.image.ttl, s.image.create_time,
+  codec(s.image.incarnation, s.image.seed, s.image.seed_given, s.image.ttl_given, s.image.ttl, s.image.create_time,
         s.image.created_mode, s.created_layers, s.image.mode, s.image.next_uid, s.layers);
 }
 
@@ -132,18 +132,25 @@ absl::StatusOr<SessionImage> DecodeSession(std::string_view bytes) {
   return std::move(image);
 }
 
-std::string EncodeStep(const StepImage& image) {
+std::string EncodeStep(const StepImage& image, std::string_view payload) {
   StepFields step{image, SizesOf(image.shape)};
-  return Encode(step);
+  Encoder encoder;
+  encoder(Encode(step));
+  std::string bytes = encoder.Take();
+  bytes += payload;
+  return bytes;
 }
 
-absl::StatusOr<StepImage> DecodeStep(std::string_view bytes) {
+absl::StatusOr<DecodedStep> DecodeStep(std::string_view bytes) {
+  Decoder decoder(bytes);
+  std::string head;
+  decoder(head);
   StepFields step;
-  if (!Decode(bytes, step)) return Corrupt("a step");
+  if (!decoder.ok() || !Decode(head, step)) return Corrupt("a step");
   const auto shape = Shape::Make(step.sizes);
   if (!shape.ok() || !IsRate(step.image.rate)) return Corrupt("a step");
   step.image.shape = *shape;
-  return step.image;
+  return DecodedStep{step.image, decoder.rest()};
 }
 
 std::string EncodeParameters(const Parameters& parameters) {

@@ -35,6 +35,7 @@ struct LayerImage {
 
 // A session, but for its steps. Times in nanoseconds, since 1970 where they are points.
 struct SessionImage {
+  std::uint64_t incarnation = 0;  // Drawn when it is made: tells it from one that had its key before.
   std::uint64_t seed = 0;
   bool seed_given = false;
   std::optional<std::int64_t> ttl_given;
@@ -50,23 +51,28 @@ struct SessionImage {
 };
 
 // A step's record. What else a Backward needs is found by it: the configuration of its revision,
-// the parameters of its version, and fields of its own.
+// the parameters of its version, and the payload behind it.
 struct StepImage {
   std::uint64_t revision = 1;
   Mode mode = Mode::kTrain;
   DropRate rate;
   Shape shape;
   std::uint64_t parameters_version = 0;
-  bool has_input = false;  // There is a field with the Forward's input.
-  bool has_bits = false;   // There is a field with a sequential generator's bits.
+  bool has_input = false;  // The payload is the Forward's input.
+  bool has_bits = false;   // The payload is the bits of a sequential generator.
   std::uint64_t nonce = 0;  // Drawn for each Forward: tells one's record from another's.
 };
 
-// The encoded step is no longer than this.
+// An encoded step without a payload is no longer than this.
 inline constexpr std::size_t kMostStepBytes = 128;
 
+struct DecodedStep {
+  StepImage image;
+  std::string_view payload;  // In the bytes that were decoded.
+};
+
 std::string EncodeSession(const SessionImage& image);
-std::string EncodeStep(const StepImage& image);
+std::string EncodeStep(const StepImage& image, std::string_view payload = {});
 std::string EncodeParameters(const Parameters& parameters);
 std::string EncodeInput(const RetainedInput& input);
 std::string EncodeBits(const PackedBits& bits);
@@ -74,27 +80,26 @@ std::string EncodeBits(const PackedBits& bits);
 // STORE_CORRUPT for bytes that the functions above cannot have made. The input's parameters are
 // left null.
 absl::StatusOr<SessionImage> DecodeSession(std::string_view bytes);
-absl::StatusOr<StepImage> DecodeStep(std::string_view bytes);
+absl::StatusOr<DecodedStep> DecodeStep(std::string_view bytes);
 absl::StatusOr<Parameters> DecodeParameters(std::string_view bytes);
 absl::StatusOr<std::shared_ptr<RetainedInput>> DecodeInput(std::string_view bytes);
 absl::StatusOr<std::shared_ptr<const PackedBits>> DecodeBits(std::string_view bytes);
 
 // Names of fields. Numbers are big-endian, so that the byte order is the order of the steps.
 std::string StepField(std::uint64_t uid, const StepKey& key);
-std::string InputField(std::uint64_t uid, const StepKey& key);
-std::string BitsField(std::uint64_t uid, const StepKey& key);
 std::string ConfigField(std::uint64_t uid, std::uint64_t revision);
 std::string ParametersField(std::uint64_t uid, std::uint64_t version);
 std::string StreamField();  // The state of the session's sequential generator.
 
-// A layer's kinds of fields that belong to steps, and those of all kinds.
-inline constexpr std::string_view kStepKinds = "sxb";
-inline constexpr std::string_view kLayerKinds = "sxbcp";
-inline constexpr char kParametersKind = 'p';
+// A field that says whose the other fields are.
+StoreField IncarnationField(std::uint64_t incarnation);
 
-// The fields of one kind of a layer: of the steps up to and including `through`, or all.
-FieldRange LayerFields(char kind, std::uint64_t uid);
-FieldRange StepFieldsThrough(char kind, std::uint64_t uid, std::uint64_t through);
+// All fields of a layer of one kind.
+enum class FieldKind : char { kStep = 's', kConfig = 'c', kParameters = 'p' };
+FieldRange LayerFields(FieldKind kind, std::uint64_t uid);
+
+// Those of the steps up to and including `through`.
+FieldRange StepFieldsThrough(std::uint64_t uid, std::uint64_t through);
 
 }  // namespace dropoutd
 

@@ -28,6 +28,7 @@ std::shared_ptr<const LayerConfig> Share(const LayerConfig& config) {
 Session::Session(std::string_view session_id, const SessionImage& image, std::size_t max_layers,
                  StepBudget& budget, const Clock& clock)
     : session_id_(session_id),
+      incarnation_(image.incarnation),
       seed_(image.seed),
       ttl_(image.ttl),
       max_layers_(max_layers),
@@ -56,6 +57,7 @@ absl::StatusOr<std::shared_ptr<Session>> Session::FromImage(std::string_view ses
 
 SessionImage Session::Image() const {
   SessionImage image;
+  image.incarnation = incarnation_;
   image.seed = seed_;
   image.seed_given = seed_given_;
   if (ttl_given_.has_value()) image.ttl_given = ttl_given_->count();

@@ -55,8 +55,11 @@ WallTime SessionKeeper::StoredExpiry(const Session& session) const {
 absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::FindHere(std::string_view key) {
   bool has_expired = false;
   if (auto session = registry_.Renew(key, has_expired); session != nullptr) return session;
-  // Of a store that is this server's own, the registry knows better.
-  if (has_expired && !store_->is_shared()) return SessionNotFound(key);
+  if (has_expired && !store_->is_shared()) {
+    // Of a store that is this server's own the registry knows better; it hears of it now.
+    Sweep();
+    return SessionNotFound(key);
+  }
   return Load(key);
 }
 
@@ -73,13 +76,15 @@ absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Load(std::string_view ke
   return registry_.Adopt(std::move(session));
 }
 
-// Asks the store for fields, renewing the session, and brings the copy up to date; `was_stale` says
-// whether it was not.
-absl::StatusOr<StoreAnswer> SessionKeeper::Ask(const std::shared_ptr<Session>& session,
+// Asks the store for fields, renewing the session, and brings the copy up to date, or replaces it by
+// the session that has its key now; `was_stale` says whether it was not.
+absl::StatusOr<StoreAnswer> SessionKeeper::Ask(std::shared_ptr<Session>& session,
                                                std::vector<std::string> fields, bool& was_stale) {
+  const StoreField mine = IncarnationField(session->incarnation());
   StoreQuery query;
   query.known_version = session->version();
   query.fields = std::move(fields);
+  query.fields.push_back(mine.name);
   query.expire_time = StoredExpiry(*session);
   auto answer = store_->Query(KeyOf(*session), query);
   if (!answer.ok()) {
@@ -87,6 +92,12 @@ absl::StatusOr<StoreAnswer> SessionKeeper::Ask(const std::shared_ptr<Session>& s
     return Translate(answer.status(), KeyOf(*session));
   }
   session->set_stored_until(answer->expire_time);
+  if (answer->fields.back().value != mine.value) {
+    was_stale = true;
+    registry_.Forget(session);
+    DROPOUTD_ASSIGN_OR_RETURN(session, Load(KeyOf(*session)));
+    return answer;
+  }
   was_stale = answer->document.has_value();
   if (was_stale) {
     const std::unique_lock lock(session->changes());
@@ -126,6 +137,7 @@ absl::Status SessionKeeper::Refresh(Session& session, StoreVersion version,
   // Another thread may have been here, with a later answer.
   if (session.version() != 0 && version <= session.version()) return absl::OkStatus();
   DROPOUTD_ASSIGN_OR_RETURN(const SessionImage image, DecodeSession(document));
+  if (image.incarnation != session.incarnation()) return SessionNotFound(KeyOf(session));
   DROPOUTD_ASSIGN_OR_RETURN(const ParametersByUid parameters,
                             MissingParameters(KeyOf(session), version, image, session.Image()));
   session.set_version(0);  // Should the copy be left half done.
@@ -210,6 +222,7 @@ absl::Status SessionKeeper::Change(std::string_view key,
     if (after == before) return absl::OkStatus();
     StoreChange stored = ChangeFrom(*session, before, after);
     stored.expected_version = session->version();
+    stored.conditions = {IncarnationField(session->incarnation())};
     const auto committed = store_->Commit(key, std::move(stored));
     if (committed.ok()) {
       session->set_version(*committed);
@@ -233,11 +246,11 @@ void SessionKeeper::Tidy(std::string_view key, const SessionImage& before,
     const auto now = std::find_if(after.layers.begin(), after.layers.end(),
                                   [&](const LayerImage& each) { return each.uid == layer.uid; });
     if (now == after.layers.end()) {
-      for (const char kind : kLayerKinds) {
+      for (const FieldKind kind : {FieldKind::kStep, FieldKind::kConfig, FieldKind::kParameters}) {
         static_cast<void>(store_->EraseRange(key, LayerFields(kind, layer.uid), 0));
       }
     } else if (now->parameters_version != layer.parameters_version) {
-      static_cast<void>(store_->EraseRange(key, LayerFields(kParametersKind, layer.uid),
+      static_cast<void>(store_->EraseRange(key, LayerFields(FieldKind::kParameters, layer.uid),
                                            kParameterVersionsKept));
     }
   }
@@ -256,7 +269,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Create(std::shared_ptr<S
                                                                const SessionSpec& spec) {
   if (store_ == nullptr) return registry_.Add(std::move(session), spec);
   const std::string key = session->session_id();
-  for (int i = 0; i < 2; ++i) {
+  for (int i = 0; i < kMostTries; ++i) {
     const auto found = Find(key);
     if (found.ok()) {
       if ((*found)->MadeFrom(spec)) return found;
@@ -267,6 +280,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Create(std::shared_ptr<S
     DROPOUTD_RETURN_IF_ERROR(CheckCount());
     StoreChange change = ChangeFrom(*session, {}, session->Image());
     change.expected_version = 0;
+    change.writes.push_back(IncarnationField(session->incarnation()));
     change.expire_time = StoredExpiry(*session);
     const WallTime until = *change.expire_time;
     const auto committed = store_->Commit(key, std::move(change));
@@ -323,12 +337,20 @@ absl::StatusOr<std::vector<SessionView>> SessionKeeper::List(std::string_view af
   return views;
 }
 
+// Unless another session has its key by now.
+void SessionKeeper::ExpireInStore(const Session& session) {
+  StoreChange change;
+  change.conditions = {IncarnationField(session.incarnation())};
+  change.expire_time = clock_.WallNow() - std::chrono::seconds(1);
+  static_cast<void>(store_->Commit(KeyOf(session), std::move(change)));
+}
+
 std::size_t SessionKeeper::Sweep() {
   const auto expired = registry_.TakeExpired();
   for (const auto& session : expired) session->End();
   if (store_ == nullptr) return expired.size();
   if (!store_->is_shared()) {
-    for (const auto& session : expired) static_cast<void>(store_->Remove(KeyOf(*session)));
+    for (const auto& session : expired) ExpireInStore(*session);
   }
   static_cast<void>(store_->RemoveExpired());
   if (registry_.size() <= kCopiesKept) return expired.size();

@@ -113,8 +113,9 @@ class SessionKeeper {
 
   absl::StatusOr<std::shared_ptr<Session>> FindHere(std::string_view key);
   absl::StatusOr<std::shared_ptr<Session>> Load(std::string_view key);
-  absl::StatusOr<StoreAnswer> Ask(const std::shared_ptr<Session>& session,
+  absl::StatusOr<StoreAnswer> Ask(std::shared_ptr<Session>& session,
                                   std::vector<std::string> fields, bool& was_stale);
+  void ExpireInStore(const Session& session);
   absl::Status RenewIfDue(Session& session);
   absl::Status Reload(Session& session);
   absl::Status Refresh(Session& session, StoreVersion version, std::string_view document);
@@ -131,8 +132,10 @@ class SessionKeeper {
   // `version`: the session's, so that its document does not come along.
   absl::StatusOr<std::optional<std::string>> ReadField(std::string_view key, StoreVersion version,
                                                        const std::string& name);
-  absl::StatusOr<StepRecord> ReadRecord(const StepPlace& place, const StepKey& at,
-                                        std::string_view bytes, std::uint64_t& parameters_version);
+  absl::StatusOr<std::optional<StepRecord>> RecordFrom(const StepPlace& place,
+                                                       const DecodedStep& step);
+  absl::StatusOr<std::shared_ptr<const RetainedInput>> InputFrom(const StepPlace& place,
+                                                                 const DecodedStep& step);
   absl::Status AdoptRecord(StepPlace& place, const std::vector<StoreField>& fields,
                            const std::vector<StepKey>& keys);
   SessionRegistry& registry_;

@@ -38,10 +38,6 @@ std::vector<StepKey> KeysOf(const LayerSnapshot& layer, const StepKey& asked) {
   return keys;
 }
 
-absl::Status Lost() {
-  return MakeError(Reason::kStoreCorrupt, "the store has lost a part of the step's record");
-}
-
 }  // namespace
 
 absl::StatusOr<std::optional<std::string>> SessionKeeper::ReadField(
@@ -54,35 +50,39 @@ absl::StatusOr<std::optional<std::string>> SessionKeeper::ReadField(
   return std::move(answer->fields.front().value);
 }
 
-// The record, without an input.
-absl::StatusOr<StepRecord> SessionKeeper::ReadRecord(const StepPlace& place, const StepKey& at,
-                                                     std::string_view bytes,
-                                                     std::uint64_t& parameters_version) {
+// The record, without an input; nothing if its layer has gone meanwhile.
+absl::StatusOr<std::optional<StepRecord>> SessionKeeper::RecordFrom(const StepPlace& place,
+                                                                    const DecodedStep& step) {
   const LayerSnapshot& layer = place.layer;
-  const std::string_view key = KeyOf(*place.session);
-  const StoreVersion version = place.session->version();
-  const std::uint64_t uid = layer.state->uid;
-  DROPOUTD_ASSIGN_OR_RETURN(const StepImage image, DecodeStep(bytes));
   StepRecord record;
-  record.mode = image.mode;
-  record.rate = image.rate;
-  record.shape = image.shape;
-  record.nonce = image.nonce;
-  parameters_version = image.parameters_version;
-  if (image.revision == layer.revision) {
-    record.config = layer.config;
-  } else {
-    DROPOUTD_ASSIGN_OR_RETURN(const auto config, ReadField(key, version, ConfigField(uid, image.revision)));
-    if (!config.has_value()) return Lost();
-    DROPOUTD_ASSIGN_OR_RETURN(LayerConfig decoded, DecodeLayer(*config));
-    record.config = std::make_shared<const LayerConfig>(std::move(decoded));
+  record.mode = step.image.mode;
+  record.rate = step.image.rate;
+  record.shape = step.image.shape;
+  record.nonce = step.image.nonce;
+  record.config = layer.config;
+  if (step.image.revision != layer.revision) {
+    DROPOUTD_ASSIGN_OR_RETURN(const auto bytes,
+                              ReadField(KeyOf(*place.session), place.session->version(),
+                                        ConfigField(layer.state->uid, step.image.revision)));
+    if (!bytes.has_value()) return std::nullopt;
+    DROPOUTD_ASSIGN_OR_RETURN(LayerConfig config, DecodeLayer(*bytes));
+    record.config = std::make_shared<const LayerConfig>(std::move(config));
   }
-  if (image.has_bits) {
-    DROPOUTD_ASSIGN_OR_RETURN(const auto bits, ReadField(key, version, BitsField(uid, at)));
-    if (!bits.has_value()) return Lost();
-    DROPOUTD_ASSIGN_OR_RETURN(record.pinned, DecodeBits(*bits));
+  if (step.image.has_bits) {
+    DROPOUTD_ASSIGN_OR_RETURN(record.pinned, DecodeBits(step.payload));
   }
   return record;
+}
+
+// Null if the parameters that were in force are gone.
+absl::StatusOr<std::shared_ptr<const RetainedInput>> SessionKeeper::InputFrom(
+    const StepPlace& place, const DecodedStep& step) {
+  DROPOUTD_ASSIGN_OR_RETURN(const auto input, DecodeInput(step.payload));
+  DROPOUTD_ASSIGN_OR_RETURN(
+      input->parameters,
+      ReadParameters(KeyOf(*place.session), place.session->version(),
+                     ParametersField(place.layer.state->uid, step.image.parameters_version)));
+  return input->parameters != nullptr ? input : nullptr;
 }
 
 // Takes the record that the store has, of those at `keys`, for the place's own.
@@ -95,21 +95,20 @@ absl::Status SessionKeeper::AdoptRecord(StepPlace& place, const std::vector<Stor
   for (std::size_t i = 0; i < keys.size() && !layer.record.has_value(); ++i) {
     if (!fields[i].value.has_value()) continue;
     layer.record_key = keys[i];
-    DROPOUTD_ASSIGN_OR_RETURN(const StepImage image, DecodeStep(*fields[i].value));
-    if (here.has_value() && here_key == keys[i] && here->nonce == image.nonce) {
+    DROPOUTD_ASSIGN_OR_RETURN(const DecodedStep step, DecodeStep(*fields[i].value));
+    if (here.has_value() && here_key == keys[i] && here->nonce == step.image.nonce) {
       layer.record = here;
       return absl::OkStatus();
     }
-    std::uint64_t parameters_version = 0;
-    DROPOUTD_ASSIGN_OR_RETURN(
-        layer.record, ReadRecord(place, keys[i], *fields[i].value, parameters_version));
+    DROPOUTD_ASSIGN_OR_RETURN(layer.record, RecordFrom(place, step));
+    if (!layer.record.has_value()) continue;
     // As Session::Snapshot: the other key counts only for a step that was keyed the other way.
     if (i > 0 && IsSequenceKeyed(*layer.record->config) == IsSequenceKeyed(*layer.config)) {
       layer.record.reset();
       continue;
     }
-    if (!image.has_input) continue;
-    DROPOUTD_ASSIGN_OR_RETURN(layer.retained, ReadInput(place));
+    if (!step.image.has_input) continue;
+    DROPOUTD_ASSIGN_OR_RETURN(layer.retained, InputFrom(place, step));
     // Without its input the step is lost, as one is whose input was evicted.
     if (layer.retained == nullptr) layer.record.reset();
   }
@@ -165,15 +164,23 @@ std::future<absl::StatusOr<bool>> SessionKeeper::StartRecord(const StepPlace& pl
   record.nonce = RandomSeed();
   StoreChange change;
   const std::string name = StepField(uid, at);
+  change.conditions = {IncarnationField(place.session->incarnation())};
   if (only_if_absent) change.conditions.push_back({name, std::nullopt});
-  change.writes.push_back({name, EncodeStep(ImageOf(layer, record, input != nullptr))});
-  if (input != nullptr) change.writes.push_back({InputField(uid, at), EncodeInput(*input)});
+  const std::string payload = input != nullptr ? EncodeInput(*input) : std::string();
+  change.writes.push_back({name, EncodeStep(ImageOf(layer, record, input != nullptr), payload)});
   const auto promise = std::make_shared<std::promise<absl::StatusOr<bool>>>();
   std::future<absl::StatusOr<bool>> written = promise->get_future();
   store_->StartCommit(KeyOf(*place.session), std::move(change),
-                      [this, promise, session = place.session](const auto& committed) {
+                      [this, promise, session = place.session, only_if_absent](
+                          const auto& committed) {
                         if (committed.status().code() == absl::StatusCode::kAborted) {
-                          promise->set_value(false);
+                          // Or the session is another by now.
+                          if (only_if_absent) {
+                            promise->set_value(false);
+                          } else {
+                            promise->set_value(Translate(absl::NotFoundError(""),
+                                                         KeyOf(*session)));
+                          }
                         } else if (!committed.ok()) {
                           promise->set_value(Translate(committed.status(), KeyOf(*session)));
                         } else {
@@ -185,35 +192,22 @@ std::future<absl::StatusOr<bool>> SessionKeeper::StartRecord(const StepPlace& pl
 
 absl::StatusOr<std::shared_ptr<const RetainedInput>> SessionKeeper::ReadInput(
     const StepPlace& place) {
-  const std::string_view key = KeyOf(*place.session);
-  const std::uint64_t uid = place.layer.state->uid;
-  const StepKey& at = place.layer.record_key;
-  StoreQuery query;
-  query.known_version = place.session->version();
-  query.fields = {StepField(uid, at), InputField(uid, at)};
-  const auto answer = store_->Query(key, query);
-  if (!answer.ok()) return Translate(answer.status(), key);
-  const auto& step = answer->fields[0].value;
-  const auto& bytes = answer->fields[1].value;
-  if (!step.has_value() || !bytes.has_value()) return nullptr;
-  DROPOUTD_ASSIGN_OR_RETURN(const StepImage image, DecodeStep(*step));
-  // Another Forward of the step has come between.
-  if (image.nonce != place.layer.record->nonce) return nullptr;
-  DROPOUTD_ASSIGN_OR_RETURN(const auto input, DecodeInput(*bytes));
   DROPOUTD_ASSIGN_OR_RETURN(
-      input->parameters,
-      ReadParameters(key, answer->version, ParametersField(uid, image.parameters_version)));
-  return input->parameters != nullptr ? input : nullptr;
+      const auto bytes, ReadField(KeyOf(*place.session), place.session->version(),
+                                  StepField(place.layer.state->uid, place.layer.record_key)));
+  if (!bytes.has_value()) return nullptr;
+  DROPOUTD_ASSIGN_OR_RETURN(const DecodedStep step, DecodeStep(*bytes));
+  // Another Forward of the step may have come between.
+  const bool is_same = step.image.nonce == place.layer.record->nonce && step.image.has_input;
+  return is_same ? InputFrom(place, step) : nullptr;
 }
 
 absl::Status SessionKeeper::Release(const StepPlace& place) {
-  const std::uint64_t uid = place.layer.state->uid;
-  const StepKey& at = place.layer.record_key;
   StoreChange change;
-  change.writes = {{StepField(uid, at), std::nullopt},
-                   {InputField(uid, at), std::nullopt},
-                   {BitsField(uid, at), std::nullopt}};
+  change.conditions = {IncarnationField(place.session->incarnation())};
+  change.writes = {{StepField(place.layer.state->uid, place.layer.record_key), std::nullopt}};
   const auto committed = store_->Commit(KeyOf(*place.session), std::move(change));
+  if (committed.status().code() == absl::StatusCode::kAborted) return absl::OkStatus();
   return Translate(committed.status(), KeyOf(*place.session));
 }
 
@@ -225,11 +219,9 @@ absl::StatusOr<std::uint64_t> SessionKeeper::ReleaseSteps(std::string_view key,
   DROPOUTD_ASSIGN_OR_RETURN(const auto uids, session->LayerUids(layer_id));
   std::uint64_t count = 0;
   for (const std::uint64_t uid : uids) {
-    for (const char kind : kStepKinds) {
-      const auto erased = store_->EraseRange(key, StepFieldsThrough(kind, uid, through), 0);
-      if (!erased.ok()) return Translate(erased.status(), key);
-      if (kind == kStepKinds.front()) count += *erased;
-    }
+    const auto erased = store_->EraseRange(key, StepFieldsThrough(uid, through), 0);
+    if (!erased.ok()) return Translate(erased.status(), key);
+    count += *erased;
   }
   DROPOUTD_RETURN_IF_ERROR(session->ReleaseSteps(layer_id, through).status());
   return count;
@@ -246,9 +238,8 @@ absl::StatusOr<StreamPlace> SessionKeeper::ReadStream(const StepPlace& place) {
   stream.state = std::move(answer->fields[0].value);
   stream.step = std::move(answer->fields[1].value);
   if (stream.step.has_value()) {
-    std::uint64_t parameters_version = 0;
-    DROPOUTD_ASSIGN_OR_RETURN(
-        stream.record, ReadRecord(place, *place.layer.key, *stream.step, parameters_version));
+    DROPOUTD_ASSIGN_OR_RETURN(const DecodedStep step, DecodeStep(*stream.step));
+    DROPOUTD_ASSIGN_OR_RETURN(stream.record, RecordFrom(place, step));
   }
   return stream;
 }
@@ -260,10 +251,12 @@ absl::Status SessionKeeper::CommitDraw(const StepPlace& place, const StreamPlace
   const std::string step = StepField(uid, at);
   record.nonce = RandomSeed();
   StoreChange change;
-  change.conditions = {{StreamField(), from.state}, {step, from.step}};
+  change.conditions = {IncarnationField(place.session->incarnation()),
+                       {StreamField(), from.state},
+                       {step, from.step}};
   change.writes = {{StreamField(), std::move(state)},
-                   {step, EncodeStep(ImageOf(place.layer, record, /*has_input=*/false))},
-                   {BitsField(uid, at), EncodeBits(*record.pinned)}};
+                   {step, EncodeStep(ImageOf(place.layer, record, /*has_input=*/false),
+                                     EncodeBits(*record.pinned))}};
   const auto committed = store_->Commit(KeyOf(*place.session), std::move(change));
   if (committed.status().code() == absl::StatusCode::kAborted) return committed.status();
   return Translate(committed.status(), KeyOf(*place.session));
@@ -272,12 +265,10 @@ absl::Status SessionKeeper::CommitDraw(const StepPlace& place, const StreamPlace
 void SessionKeeper::TrimNowAndThen(const StepPlace& place) {
   LayerState& layer = *place.layer.state;
   if ((layer.stored_steps.fetch_add(1) + 1) % kTrimEvery != 0) return;
-  const std::string_view key = KeyOf(*place.session);
-  for (const char kind : kStepKinds) {
-    // A failure is the next call's to find.
-    static_cast<void>(store_->EraseRange(key, LayerFields(kind, layer.uid),
-                                         limits_.max_steps_per_layer));
-  }
+  // A failure is the next call's to find.
+  static_cast<void>(store_->EraseRange(KeyOf(*place.session),
+                                       LayerFields(FieldKind::kStep, layer.uid),
+                                       limits_.max_steps_per_layer));
 }
 
 }  // namespace dropoutd

@@ -142,6 +142,7 @@ TEST_F(EngineMidCallTest, ForwardKeepsToItsModeAndP) {
 }
 
 TEST_F(EngineMidCallTest, TheForwardThatEndsLastWins) {
+  if (engine_.is_stored()) GTEST_SKIP() << "in a store it is the one that begins last";
   const auto outcome = ForwardDuring("a", [&] {
     ASSERT_TRUE(engine_.UpdateLayer("s", MakeLayer("a", 0.25)).ok());
     ASSERT_TRUE(RunForward(engine_, {"s", "a", 1}, shape_, x_).ok());

@@ -291,6 +291,7 @@ TEST_F(EngineStepsTest, ReleasedStepsAreForgotten) {
 }
 
 TEST_F(EngineStepsTest, TheLowestStepMakesRoomPastTheLimit) {
+  if (engine_.is_stored()) GTEST_SKIP() << "a store forgets at its leisure";
   for (std::uint64_t step = 0; step < 10; ++step) ASSERT_TRUE(Forward(At(step)).ok());
   for (const std::uint64_t step : {0, 1}) EXPECT_EQ(BackwardError(At(step)), "STEP_NOT_FOUND");
   for (std::uint64_t step = 2; step < 10; ++step) EXPECT_EQ(Backward(At(step)), Masked(step));
