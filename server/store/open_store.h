@@ -1,0 +1,34 @@
+// Opens the store that an operator names.
+#ifndef DROPOUTD_SERVER_STORE_OPEN_STORE_H_
+#define DROPOUTD_SERVER_STORE_OPEN_STORE_H_
+
+#include <memory>
+#include <string_view>
+#include <variant>
+
+#include "absl/status/statusor.h"
+#include "server/store/redis_connection.h"
+#include "server/store/sqlite_store.h"
+#include "server/store/store.h"
+
+namespace dropoutd {
+
+struct SqliteAddress {
+  std::string path;
+  bool synchronous_full = false;
+};
+
+// std::monostate: no store; sessions live and die with the process.
+using StoreAddress = std::variant<std::monostate, SqliteAddress, RedisAddress>;
+
+// `memory`, `sqlite:PATH`, `sqlite:PATH?synchronous=full` or
+// `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, whose parts may be percent-encoded.
+// INVALID_ARGUMENT says what is wrong, and quotes no password.
+absl::StatusOr<StoreAddress> ParseStoreAddress(std::string_view text);
+
+// Null for no store. The stores' own errors.
+absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreAddress& address);
+
+}  // namespace dropoutd
+
+#endif  // DROPOUTD_SERVER_STORE_OPEN_STORE_H_

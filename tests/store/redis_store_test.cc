@@ -1,0 +1,416 @@
+// Redis: the conformance suite against a real server, and what can befall the way to it.
+#include "server/store/redis_store.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/base/error.h"
+#include "server/store/framing.h"
+#include "tests/store/store_conformance.h"
+
+extern char** environ;
+
+namespace dropoutd {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+constexpr auto kPatience = std::chrono::seconds(120);
+
+int FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  bind(fd, reinterpret_cast<sockaddr*>(&address), size);
+  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
+  close(fd);
+  return ntohs(address.sin_port);
+}
+
+// A redis-server in a folder of its own, which stays through its deaths.
+class RedisProcess {
+ public:
+  explicit RedisProcess(std::vector<std::string> options = {"--appendonly", "no"})
+      : options_(std::move(options)) {
+    std::string name = (fs::temp_directory_path() / "dropout-redis-XXXXXX").string();
+    folder_ = mkdtemp(name.data());
+    address_.host = "127.0.0.1";
+    Start();
+  }
+  ~RedisProcess() {
+    Kill();
+    fs::remove_all(folder_);
+  }
+
+  // Another process may take the port between its choice and its use: then on another one, unless
+  // the server has been known by this one.
+  void Start() {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    const bool keeps_port = was_up_;
+    while (std::chrono::steady_clock::now() < deadline) {
+      if (!keeps_port) address_.port = FreePort();
+      Spawn();
+      while (std::chrono::steady_clock::now() < deadline && IsRunning()) {
+        if (RedisStore::Open(address_).ok()) {
+          was_up_ = true;
+          return;
+        }
+        std::this_thread::sleep_for(milliseconds(5));
+      }
+    }
+    FAIL() << "redis-server does not start";
+  }
+
+  void Kill() {
+    if (pid_ == 0) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = 0;
+  }
+
+  void Signal(int number) { kill(pid_, number); }
+
+  const RedisAddress& address() const { return address_; }
+  RedisAddress& address() { return address_; }
+
+ private:
+  void Spawn() {
+    std::vector<std::string> words = {"redis-server", "--port", std::to_string(address_.port),
+                                      "--bind", "127.0.0.1", "--dir", folder_.string(), "--save", "",
+                                      "--logfile", (folder_ / "log").string()};
+    words.insert(words.end(), options_.begin(), options_.end());
+    std::vector<char*> argv;
+    for (std::string& each : words) argv.push_back(each.data());
+    argv.push_back(nullptr);
+    ASSERT_EQ(posix_spawnp(&pid_, "redis-server", nullptr, nullptr, argv.data(), environ), 0);
+  }
+
+  bool IsRunning() {
+    if (waitpid(pid_, nullptr, WNOHANG) == 0) return true;
+    pid_ = 0;
+    return false;
+  }
+
+  const std::vector<std::string> options_;
+  fs::path folder_;
+  RedisAddress address_;
+  pid_t pid_ = 0;
+  bool was_up_ = false;
+};
+
+bool HasRedis() {
+  static const bool has = std::system("redis-server --version > /dev/null 2>&1") == 0;
+  return has;
+}
+
+class RedisUnderTest final : public StoreUnderTest {
+ public:
+  RedisUnderTest() : store_(RedisStore::Open(redis_.address()).value()) {}
+
+  Store& store() override { return *store_; }
+  StoreTime Now() override { return std::chrono::system_clock::now(); }
+  void AwaitTime(StoreTime time) override { std::this_thread::sleep_until(time); }
+
+ private:
+  RedisProcess redis_;
+  std::unique_ptr<RedisStore> store_;
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Redis, StoreConformanceTest,
+    testing::Values(StoreKind{"Redis", []() -> std::unique_ptr<StoreUnderTest> {
+                                if (!HasRedis()) return nullptr;
+                                return std::make_unique<RedisUnderTest>();
+                              }}),
+    [](const auto& kind) { return kind.param.name; });
+
+StoreChange New(const std::string& document) {
+  StoreChange change;
+  change.expected_version = 0;
+  change.document = document;
+  change.expire_time = std::chrono::system_clock::now() + std::chrono::hours(1);
+  return change;
+}
+
+StoreChange Field(const std::string& name, const std::string& value) {
+  StoreChange change;
+  change.writes = {{name, value}};
+  return change;
+}
+
+std::string ReasonText(const absl::Status& status) {
+  const auto reason = ReasonOf(status);
+  return reason.has_value() ? std::string(ReasonName(*reason)) : status.ToString();
+}
+
+// Calls until it is answered, as a client library does.
+template <typename Call>
+auto Retried(Call call) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  auto answer = call();
+  while (!answer.ok() && std::chrono::steady_clock::now() < deadline) {
+    EXPECT_EQ(ReasonText(answer.status()), "STORE_UNAVAILABLE");
+    answer = call();
+  }
+  return answer;
+}
+
+TEST(RedisStoreTest, TwoServersSeeEachOthersChanges) {
+  RedisProcess redis;
+  const auto a = RedisStore::Open(redis.address()).value();
+  const auto b = RedisStore::Open(redis.address()).value();
+  ASSERT_TRUE(a->Commit("s", New("one")).ok());
+  for (int i = 0; i < 200; ++i) {
+    Store& writer = i % 2 == 0 ? *a : *b;
+    Store& reader = i % 2 == 0 ? *b : *a;
+    ASSERT_TRUE(writer.Commit("s", Field("a", std::to_string(i))).ok());
+    StoreQuery query;
+    query.fields = {"a"};
+    ASSERT_EQ(reader.Query("s", query)->fields[0].value, std::to_string(i));
+  }
+}
+
+TEST(RedisStoreTest, WithAofNothingAcknowledgedIsLost) {
+  RedisProcess redis({"--appendonly", "yes", "--appendfsync", "always"});
+  const auto store = RedisStore::Open(redis.address()).value();
+  ASSERT_TRUE(store->Commit("s", New("document")).ok());
+  int next = 0;
+  for (int death = 0; death < 3; ++death) {
+    std::atomic<int> acknowledged{0};
+    // Redis dies while changes are on their way.
+    std::thread writer([&] {
+      for (int i = next; store->Commit("s", Field(std::to_string(i), "x")).ok(); ++i) {
+        acknowledged = i + 1;
+      }
+    });
+    while (acknowledged < next + 50) std::this_thread::yield();
+    redis.Kill();
+    writer.join();
+    EXPECT_EQ(ReasonText(store->Query("s", {}).status()), "STORE_UNAVAILABLE");
+    redis.Start();
+    StoreQuery query;
+    for (int i = 0; i < acknowledged; ++i) query.fields.push_back(std::to_string(i));
+    const auto answer = Retried([&] { return store->Query("s", query); });
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    for (const StoreField& field : answer->fields) EXPECT_EQ(field.value, "x") << field.name;
+    next = acknowledged;
+  }
+}
+
+TEST(RedisStoreTest, AServerThatHangsIsUnavailable) {
+  RedisProcess redis;
+  RedisAddress address = redis.address();
+  address.command_timeout = milliseconds(200);
+  const auto store = RedisStore::Open(address).value();
+  ASSERT_TRUE(store->Commit("s", New("document")).ok());
+  redis.Signal(SIGSTOP);
+  EXPECT_EQ(ReasonText(store->Query("s", {}).status()), "STORE_UNAVAILABLE");
+  EXPECT_EQ(ReasonText(store->Commit("s", Field("a", "1")).status()), "STORE_UNAVAILABLE");
+  redis.Signal(SIGCONT);
+  const auto answer = Retried([&] { return store->Query("s", {}); });
+  EXPECT_EQ(answer->document, "document");
+}
+
+TEST(RedisStoreTest, AFullServerLosesNothing) {
+  RedisProcess redis({"--maxmemory", "4mb", "--maxmemory-policy", "noeviction"});
+  const auto store = RedisStore::Open(redis.address()).value();
+  ASSERT_TRUE(store->Commit("s", New("document")).ok());
+  absl::Status full;
+  int written = 0;
+  for (; full.ok() && written < 1000; ++written) {
+    full = store->Commit("s", Field(std::to_string(written), std::string(100'000, 'x'))).status();
+  }
+  EXPECT_EQ(ReasonText(full), "STORE_UNAVAILABLE");
+  EXPECT_NE(full.message().find("OOM"), std::string::npos) << full;
+  StoreQuery query;
+  for (int i = 0; i + 1 < written; ++i) query.fields.push_back(std::to_string(i));
+  const auto answer = store->Query("s", query);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  for (const StoreField& field : answer->fields) EXPECT_TRUE(field.value.has_value());
+}
+
+TEST(RedisStoreTest, PasswordsAreAskedForAndNotTold) {
+  RedisProcess redis;
+  const auto open = RedisStore::Open(redis.address()).value();
+  RedisAddress wrong = redis.address();
+  wrong.user = "somebody";
+  wrong.password = "hunter2hunter2";
+  const auto refused = RedisStore::Open(wrong);
+  EXPECT_EQ(ReasonText(refused.status()), "STORE_UNAVAILABLE");
+  EXPECT_EQ(refused.status().message().find("hunter2"), std::string::npos);
+}
+
+// Passes bytes on between clients and Redis, and cuts connections in the middle of a command.
+class CuttingProxy {
+ public:
+  explicit CuttingProxy(int redis_port) : redis_port_(redis_port) {
+    listener_ = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address = Loopback(0);
+    socklen_t size = sizeof(address);
+    bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
+    listen(listener_, 16);
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+    acceptor_ = std::thread([this] { Accept(); });
+  }
+  ~CuttingProxy() {
+    stop_ = true;
+    acceptor_.join();
+    for (std::thread& each : pumps_) each.join();
+    close(listener_);
+  }
+
+  int port() const { return port_; }
+
+  // After so many more bytes of requests the connection that brings them is cut.
+  void CutAfter(std::int64_t bytes) { left_ = bytes; }
+
+ private:
+  static sockaddr_in Loopback(int port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+  }
+
+  void Accept() {
+    while (!stop_) {
+      pollfd ready{listener_, POLLIN, 0};
+      if (poll(&ready, 1, 20) <= 0) continue;
+      const int client = accept(listener_, nullptr, nullptr);
+      if (client >= 0) pumps_.emplace_back([this, client] { Pump(client); });
+    }
+  }
+
+  void Pump(int client) {
+    const int redis = socket(AF_INET, SOCK_STREAM, 0);
+    const sockaddr_in address = Loopback(redis_port_);
+    bool open = connect(redis, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+    while (open && !stop_) {
+      pollfd ready[] = {{client, POLLIN, 0}, {redis, POLLIN, 0}};
+      if (poll(ready, 2, 20) <= 0) continue;
+      if (ready[0].revents != 0) open = Pass(client, redis, /*is_request=*/true);
+      if (open && ready[1].revents != 0) open = Pass(redis, client, /*is_request=*/false);
+    }
+    close(client);
+    close(redis);
+  }
+
+  bool Pass(int from, int to, bool is_request) {
+    char bytes[1024];
+    ssize_t size = read(from, bytes, sizeof(bytes));
+    if (size <= 0) return false;
+    bool goes_on = true;
+    if (is_request && left_ >= 0) {
+      const std::int64_t before = left_.fetch_sub(size);
+      if (before < size) {
+        size = static_cast<ssize_t>(before);
+        left_ = -1;
+        goes_on = false;
+      }
+    }
+    return send(to, bytes, static_cast<std::size_t>(size), MSG_NOSIGNAL) == size && goes_on;
+  }
+
+  const int redis_port_;
+  int listener_ = -1;
+  int port_ = 0;
+  std::atomic<bool> stop_{false};
+  std::atomic<std::int64_t> left_{-1};
+  std::thread acceptor_;
+  std::vector<std::thread> pumps_;
+};
+
+TEST(RedisStoreTest, AConnectionThatIsCutDoesNoDamage) {
+  RedisProcess redis;
+  CuttingProxy proxy(redis.address().port);
+  RedisAddress address = redis.address();
+  address.port = proxy.port();
+  const auto store = RedisStore::Open(address).value();
+  const auto direct = RedisStore::Open(redis.address()).value();
+  ASSERT_TRUE(store->Commit("s", New("document")).ok());
+  for (int i = 0; i < 30; ++i) {
+    const std::string name = "f" + std::to_string(i);
+    proxy.CutAfter(i * 37);
+    const auto committed = store->Commit("s", Field(name, std::string(400, 'x')));
+    if (!committed.ok()) {
+      EXPECT_EQ(ReasonText(committed.status()), "STORE_UNAVAILABLE");
+    }
+    StoreQuery query;
+    query.fields = {name};
+    // All of it or nothing; and all of it if it was acknowledged.
+    const auto truth = direct->Query("s", query);
+    ASSERT_TRUE(truth.ok()) << truth.status();
+    const auto& value = truth->fields[0].value;
+    if (committed.ok() || value.has_value()) {
+      EXPECT_EQ(value, std::string(400, 'x'));
+    }
+    // No answer of another command is taken for this one's.
+    proxy.CutAfter(200 + i);
+    const auto through = Retried([&] { return store->Query("s", query); });
+    EXPECT_EQ(through->fields[0].value, value);
+    EXPECT_EQ(through->document, "document");
+  }
+}
+
+TEST(RedisStoreTest, DamagedRecordsAreSetAside) {
+  RedisProcess redis;
+  const auto store = RedisStore::Open(redis.address()).value();
+  for (const char* key : {"bad", "good"}) {
+    ASSERT_TRUE(store->Commit(key, New("document")).ok());
+    ASSERT_TRUE(store->Commit(key, Field("a", "1")).ok());
+  }
+  const RedisScript meddle("return redis.call('HSET', KEYS[1], ARGV[1], 'garbage')");
+  const auto connection = RedisConnection::Connect(redis.address()).value();
+  ASSERT_TRUE(connection->Call(meddle, {"dropout:{bad}:f"}, {"a"}).ok());
+  StoreQuery query;
+  query.fields = {"a"};
+  EXPECT_EQ(ReasonText(store->Query("bad", query).status()), "STORE_CORRUPT");
+  // And stays so for other questions, which the damage does not touch.
+  EXPECT_EQ(ReasonText(store->Query("bad", {}).status()), "STORE_CORRUPT");
+  EXPECT_EQ(ReasonText(store->Commit("bad", Field("b", "2")).status()), "STORE_CORRUPT");
+  EXPECT_EQ(ReasonText(store->Scan("bad", {"", "z"}, 9).status()), "STORE_CORRUPT");
+  EXPECT_EQ(store->Query("good", query)->fields[0].value, "1");
+  EXPECT_TRUE(store->Remove("bad").ok());
+  EXPECT_TRUE(store->Commit("bad", New("again")).ok());
+}
+
+TEST(RedisStoreTest, RenewalsWriteNowAndThen) {
+  RedisProcess redis;
+  const auto store = RedisStore::Open(redis.address()).value();
+  ASSERT_TRUE(store->Commit("s", New("document")).ok());
+  const auto stored = [&] { return store->Query("s", {})->expire_time; };
+  StoreQuery renewal;
+  const StoreTime wanted = std::chrono::system_clock::now() + std::chrono::hours(2);
+  renewal.expire_time = wanted;
+  EXPECT_EQ(store->Query("s", renewal)->expire_time, wanted);
+  const StoreTime first = stored();
+  EXPECT_GE(first, wanted);
+  renewal.expire_time = wanted + std::chrono::seconds(1);
+  ASSERT_TRUE(store->Query("s", renewal).ok());
+  EXPECT_EQ(stored(), first);
+}
+
+}  // namespace
+}  // namespace dropoutd
