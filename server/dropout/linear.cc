@@ -243,8 +243,8 @@ Parameter LikeParameter(const Parameter& parameter) {
 }
 
 template <typename T>
-Parameter WeightGradient(const Plan& plan, const Parameter& weight, DataType dtype, const void* x,
-                         const void* dy) {
+Parameter WeightGradient(const Plan& plan, const Parameter& weight, DataType x_dtype, const void* x,
+                         DataType dtype, const void* dy) {
   const Tiling<T> tiling(plan);
   MaskedWeights<T> masks(plan, weight);
   Parameter gradient = LikeParameter(weight);
@@ -254,7 +254,7 @@ Parameter WeightGradient(const Plan& plan, const Parameter& weight, DataType dty
       Matrix<T> sum = Matrix<T>::Zero(outs, ins);
       Matrix<T> product(outs, ins);
       tiling.ForEachRows([&](Index mask, Index row, Index rows) {
-        const BlockView<T> input(dtype, x, tiling.in, {row, i, rows, ins});
+        const BlockView<T> input(x_dtype, x, tiling.in, {row, i, rows, ins});
         const BlockView<T> error(dtype, dy, tiling.out, {row, o, rows, outs});
         product.noalias() = (*error).transpose() * *input;
         masks.Apply(mask, block,
@@ -283,10 +283,12 @@ Parameter BiasGradient(const Plan& plan, const Parameter& bias, DataType dtype, 
 
 template <typename T>
 std::optional<LinearGradients> Backward(const Plan& plan, const Parameters& parameters,
-                                        DataType dtype, const void* x, const void* dy, void* dx) {
+                                        DataType x_dtype, const void* x, DataType dtype,
+                                        const void* dy, void* dx) {
   InputGradient<T>(plan, parameters, dtype, dy, dx);
   if (x == nullptr) return std::nullopt;
-  LinearGradients gradients{WeightGradient<T>(plan, *parameters.Find(kWeight), dtype, x, dy), {}};
+  LinearGradients gradients{
+      WeightGradient<T>(plan, *parameters.Find(kWeight), x_dtype, x, dtype, dy), {}};
   if (plan.linear.has_bias) {
     gradients.bias = BiasGradient<T>(plan, *parameters.Find(kBias), dtype, dy);
   }
@@ -313,12 +315,12 @@ void LinearForward(const Plan& plan, const Parameters& parameters, DataType dtyp
 }
 
 std::optional<LinearGradients> LinearBackward(const Plan& plan, const Parameters& parameters,
-                                              DataType dtype, const void* x, const void* dy,
-                                              void* dx) {
+                                              DataType x_dtype, const void* x, DataType dtype,
+                                              const void* dy, void* dx) {
   if (dtype == DataType::kFloat64) {
-    return Backward<double>(plan, parameters, dtype, x, dy, dx);
+    return Backward<double>(plan, parameters, x_dtype, x, dtype, dy, dx);
   }
-  return Backward<float>(plan, parameters, dtype, x, dy, dx);
+  return Backward<float>(plan, parameters, x_dtype, x, dtype, dy, dx);
 }
 
 }  // namespace dropoutd

@@ -28,10 +28,11 @@ void LinearForward(const Plan& plan, const Parameters& parameters, DataType dtyp
                    void* y);
 
 // dx = sum_o dy M W * scale, and, if `x` is not null, dW = sum_r dy x M * scale and dbias =
-// sum_r dy. dy: [rows, out_features], dx: [rows, in_features]; memory as above.
+// sum_r dy. dy: [rows, out_features], dx: [rows, in_features], both of type `dtype`; x of type
+// `x_dtype`, which need not be the same; memory as above.
 std::optional<LinearGradients> LinearBackward(const Plan& plan, const Parameters& parameters,
-                                              DataType dtype, const void* x, const void* dy,
-                                              void* dx);
+                                              DataType x_dtype, const void* x, DataType dtype,
+                                              const void* dy, void* dx);
 
 }  // namespace dropoutd
 

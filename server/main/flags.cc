@@ -17,24 +17,10 @@ namespace {
 
 constexpr int kWrongUsage = 2;
 
+// Does not quote it: there may be a password in it.
 std::string CheckStore(const std::string& store) {
-  if (store == "memory") return {};
-  if (absl::StartsWith(store, "sqlite:") || absl::StartsWith(store, "redis://")) {
-    return absl::StrCat("\"", store, "\" is not built in this version, only memory is");
-  }
-  return absl::StrCat("\"", store, "\", must be memory, sqlite:PATH or redis://HOST:PORT");
-}
-
-// Flags whose names are settled and whose work is not done yet: refused, not ignored.
-void AddUnbuilt(CLI::App& app, const std::string& flag, const std::string& help) {
-  const auto refuse = [](const std::string&) -> std::string {
-    return "is not built in this version";
-  };
-  app.add_option_function<std::string>("--" + flag, [](const std::string&) {},
-                                       help + " (not built yet: refused)")
-      ->envname(EnvironmentName(flag))
-      ->expected(0, 1)
-      ->check(CLI::Validator(refuse, ""));
+  const auto address = ParseStoreAddress(store);
+  return address.ok() ? std::string() : std::string(address.status().message());
 }
 
 std::string CheckLogLevel(const std::string& name) {
@@ -131,7 +117,8 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
       ->delimiter(',')
       ->check(CLI::Validator(CheckListen, "ADDRESS"));
   AddOption(app, "store", store,
-            "Where state lives: memory, sqlite:PATH or redis://HOST:PORT (only memory is built)")
+            "Where state lives: memory, sqlite:PATH[?synchronous=full] or "
+            "redis://[USER:PASSWORD@]HOST:PORT[/DATABASE]")
       ->check(CLI::Validator(CheckStore, ""));
   AddDuration(app, "session_ttl", ttl, "1h",
               "Time from a session's last call to its end, unless it says otherwise");
@@ -184,6 +171,7 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
   flags.limits.max_ttl = std::max(flags.limits.max_ttl, flags.limits.default_ttl);
   flags.limits.max_mask_bytes = static_cast<std::size_t>(flags.max_message_bytes);
   flags.drain_timeout = Nanoseconds(drain);
+  flags.store = ParseStoreAddress(store).value();  // Checked above.
   ParseLogLevel(log_level, flags.log_level);
   return flags;
 }

@@ -12,6 +12,7 @@
 #include "server/main/log/log.h"
 #include "server/memory/shared_memory.h"
 #include "server/session/limits.h"
+#include "server/store/open_store.h"
 
 namespace dropoutd {
 
@@ -27,6 +28,7 @@ struct SecurityFlags {
 struct Flags {
   std::vector<std::string> listen = {"127.0.0.1:50051"};  // HOST:PORT or unix:/path.
   Limits limits;
+  StoreAddress store;
   std::int64_t max_message_bytes = std::int64_t{64} << 20;
   bool shared_memory = false;
   SharedMemoryOptions shared_memory_options;

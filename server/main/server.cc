@@ -78,15 +78,17 @@ absl::Status AddressTaken(const std::string& address) {
 
 }  // namespace
 
-Server::Server(const Flags& flags, std::unique_ptr<Security> security)
+Server::Server(const Flags& flags, std::unique_ptr<Security> security,
+               std::unique_ptr<Store> store)
     : flags_(flags),
       security_(std::move(security)),
-      engine_(flags.limits),
+      store_(std::move(store)),
+      engine_(flags.limits, Clock::System(), store_.get()),
       admission_(flags.admission, flags.tenant_admission),
       monitor_(flags.metrics_listen.empty() ? nullptr : std::make_unique<Monitor>()),
       gate_(security_->authenticator(), admission_, monitor_.get()),
       service_(engine_, gate_,
-               {kVersion, "memory", kernels::SimdTarget(), kernels::SimdTargets(),
+               {kVersion, store_ == nullptr ? "memory" : std::string(store_->kind()), kernels::SimdTarget(), kernels::SimdTargets(),
                 flags.max_message_bytes, flags.admission.bytes_in_flight}) {}
 
 // Each region holds a descriptor: as many as a process may have, and most of them left for
@@ -112,7 +114,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags) {
   DROPOUTD_ASSIGN_OR_RETURN(std::unique_ptr<Security> security, Security::Start(flags.security));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  std::unique_ptr<Server> server(new Server(flags, std::move(security)));
+  DROPOUTD_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStore(flags.store));
+  std::unique_ptr<Server> server(new Server(flags, std::move(security), std::move(store)));
   if (flags.shared_memory) DROPOUTD_RETURN_IF_ERROR(server->OpenSharedMemory());
 
   grpc::ServerBuilder builder;
@@ -155,7 +158,9 @@ Server::~Server() {
   if (monitor_ != nullptr) monitor_->Stop();  // Its pages look at everything else.
 }
 
-bool Server::IsReady() const { return !admission_.draining(); }
+bool Server::IsReady() const {
+  return !admission_.draining() && (store_ == nullptr || store_->Check().ok());
+}
 
 MetricFamilies Server::Metrics() const {
   MetricFamilies families = {

@@ -16,6 +16,7 @@
 #include "server/main/metrics/monitor.h"
 #include "server/service/dropout_service.h"
 #include "server/session/engine.h"
+#include "server/store/store.h"
 
 namespace dropoutd {
 
@@ -41,7 +42,7 @@ class Server {
   void Drain();
 
  private:
-  Server(const Flags& flags, std::unique_ptr<Security> security);
+  Server(const Flags& flags, std::unique_ptr<Security> security, std::unique_ptr<Store> store);
 
   bool IsReady() const;
   MetricFamilies Metrics() const;
@@ -52,6 +53,7 @@ class Server {
   const Flags flags_;
   std::unique_ptr<SharedMemory> shared_memory_;
   const std::unique_ptr<Security> security_;
+  const std::unique_ptr<Store> store_;  // Null: sessions live and die with the process.
   Engine engine_;
   Admission admission_;
   const std::unique_ptr<Monitor> monitor_;  // Null without --metrics_listen.

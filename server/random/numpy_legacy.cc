@@ -1,6 +1,6 @@
 #include "server/random/numpy_legacy.h"
 
-#include <cstring>
+#include <algorithm>
 #include <locale>
 #include <sstream>
 
@@ -13,7 +13,7 @@ double NumpyLegacyStream::Next() {
 }
 
 void NumpyLegacyStream::KeepBits(double p, std::size_t count, std::uint8_t* bits) {
-  std::memset(bits, 0, (count + 7) / 8);
+  std::fill_n(bits, (count + 7) / 8, std::uint8_t{0});  // Of nothing, too.
   for (std::size_t i = 0; i < count; ++i) {
     const unsigned kept = Next() > p ? 1 : 0;
     bits[i / 8] = static_cast<std::uint8_t>(bits[i / 8] | kept << (i % 8));

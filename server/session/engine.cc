@@ -31,14 +31,14 @@ absl::Status CheckSessionId(std::string_view id) {
 
 }  // namespace
 
-Engine::Engine(const Limits& limits, const Clock& clock)
+Engine::Engine(const Limits& limits, const Clock& clock, Store* store)
     : limits_(limits),
       clock_(clock),
       cache_(limits.mask_cache_bytes),
       budget_(cache_, limits.max_steps_per_layer, limits.max_steps, limits.input_cache_bytes,
               limits.max_parameter_bytes),
       registry_(limits.max_sessions, clock),
-      keeper_(registry_, budget_, limits_, clock),
+      keeper_(registry_, budget_, limits_, clock, store),
       sweeper_(keeper_) {}
 
 absl::Status Engine::CheckSpec(const SessionSpec& spec) const {

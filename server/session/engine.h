@@ -53,7 +53,9 @@ struct SessionPage {
 // session renews it. Errors are those of the proto; a call that fails changes nothing.
 class Engine {
  public:
-  explicit Engine(const Limits& limits, const Clock& clock = Clock::System());
+  // `store` and `clock` must outlive it. Without a store sessions live and die with the engine.
+  explicit Engine(const Limits& limits, const Clock& clock = Clock::System(),
+                  Store* store = nullptr);
 
   const Limits& limits() const { return limits_; }
   const MaskCache& mask_cache() const { return cache_; }
@@ -96,9 +98,7 @@ class Engine {
   absl::StatusOr<SharedParameters> GetParameters(std::string_view session_id,
                                                  std::string_view layer_id);
 
-  // From now on sessions live in `store`, which must outlive the engine. Before the first call
-  // only.
-  void UseStore(Store& store) { keeper_.UseStore(store); }
+  // Null if there is none.
   Store* store() const { return keeper_.store(); }
 
   // From now on sessions may have regions of shared memory, made by `memory`, which must outlive

@@ -43,13 +43,11 @@ struct StreamPlace {
 // Thread-safe. Errors, beside those named: SESSION_NOT_FOUND, STORE_UNAVAILABLE, STORE_CORRUPT.
 class SessionKeeper {
  public:
-  // All must outlive it.
+  // All must outlive it. A null store is none.
   SessionKeeper(SessionRegistry& registry, StepBudget& budget, const Limits& limits,
-                const Clock& clock)
-      : registry_(registry), budget_(budget), limits_(limits), clock_(clock) {}
+                const Clock& clock, Store* store)
+      : registry_(registry), budget_(budget), limits_(limits), clock_(clock), store_(store) {}
 
-  // Before the first call only.
-  void UseStore(Store& store) { store_ = &store; }
   Store* store() const { return store_; }
 
   // The session, up to date and renewed.
@@ -142,7 +140,7 @@ class SessionKeeper {
   StepBudget& budget_;
   const Limits& limits_;
   const Clock& clock_;
-  Store* store_ = nullptr;
+  Store* const store_;
 };
 
 }  // namespace dropoutd

@@ -78,6 +78,10 @@ absl::StatusOr<std::optional<StepRecord>> SessionKeeper::RecordFrom(const StepPl
 absl::StatusOr<std::shared_ptr<const RetainedInput>> SessionKeeper::InputFrom(
     const StepPlace& place, const DecodedStep& step) {
   DROPOUTD_ASSIGN_OR_RETURN(const auto input, DecodeInput(step.payload));
+  if (input->data_size != static_cast<std::size_t>(step.image.shape.ElementCount()) *
+                              static_cast<std::size_t>(ElementSize(input->dtype))) {
+    return MakeError(Reason::kStoreCorrupt, "the store's record of an input is damaged");
+  }
   DROPOUTD_ASSIGN_OR_RETURN(
       input->parameters,
       ReadParameters(KeyOf(*place.session), place.session->version(),

@@ -34,8 +34,9 @@ void StepRun::Run(std::size_t begin, std::size_t n, const void* x, void* y) {
   } else if (s.is_forward) {
     LinearForward(s.plan, *s.parameters, s.dtype, x, y);
   } else {
-    const void* const input = s.retained != nullptr ? s.retained->data.get() : nullptr;
-    s.linear = LinearBackward(s.plan, *s.parameters, s.dtype, input, x, y);
+    const RetainedInput* const input = s.retained.get();
+    s.linear = LinearBackward(s.plan, *s.parameters, input != nullptr ? input->dtype : s.dtype,
+                              input != nullptr ? input->data.get() : nullptr, s.dtype, x, y);
   }
 }
 

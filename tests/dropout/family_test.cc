@@ -298,7 +298,7 @@ TEST(Linear, ForwardAndBackwardAgreeWithPlainLoops) {
     std::vector<double> y(rows * out), dx(rows * in);
     LinearForward(plan, parameters, DataType::kFloat64, x.data.data(), y.data());
     const auto gradients = LinearBackward(plan, parameters, DataType::kFloat64, x.data.data(),
-                                          dy.data.data(), dx.data());
+                                          DataType::kFloat64, dy.data.data(), dx.data());
     ASSERT_TRUE(gradients.has_value() && gradients->bias.has_value());
     const double* const w = Doubles(*parameters.Find(kWeight));
     const double* const b = Doubles(*parameters.Find(kBias));

@@ -130,7 +130,7 @@ TEST(LinearMemoryTest, StaysUnder4MiBWhateverN) {
         const auto results =
             static_cast<std::ptrdiff_t>(static_cast<std::size_t>((kIn + 1) * kOut) * element);
         EXPECT_LT(PeakOf([&] {
-                    LinearBackward(plan, parameters, dtype, x.data(), y.data(), dx.data());
+                    LinearBackward(plan, parameters, dtype, x.data(), dtype, y.data(), dx.data());
                   }) - results,
                   kLimit);
       }

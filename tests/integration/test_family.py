@@ -369,6 +369,27 @@ class DropConnectTest(FamilyTest):
         masked = np.where(kept_elements(mask)[0], w * mask.scale, 0.0)
         np.testing.assert_allclose(dx, dy @ masked, rtol=1e-12)
 
+    def test_a_gradient_may_have_another_type_than_its_input(self):
+        session = self.session(*LINEAR, layer("concrete", layer_id="concrete"))
+        random = np.random.default_rng(11)
+        # Small numbers, which every type holds.
+        w, b, x, dy = (random.integers(-4, 5, shape).astype(np.float64)
+                       for shape in ((5, 6), (5,), (40, 6), (40, 5)))
+        self.set_parameters(session, "by batch", weight=w, bias=b)
+        for layer_id, gradient in (("by batch", dy), ("concrete", x)):
+            self.client.forward(session, layer_id, x, step=1)
+            dx, gradients = self.backward(session, layer_id, gradient, step=1)
+            for x_type in (np.float32, np.float16, np.float64):
+                self.client.forward(session, layer_id, x.astype(x_type), step=1)
+                for dy_type in (np.float64, np.float32):
+                    with self.subTest(layer=layer_id, x=x_type, dy=dy_type):
+                        same_dx, same = self.backward(session, layer_id, gradient.astype(dy_type),
+                                                      step=1)
+                        np.testing.assert_allclose(same_dx, dx, rtol=1e-4, atol=1e-3)
+                        for name, value in gradients.items():
+                            np.testing.assert_allclose(same[name], value, rtol=1e-4,
+                                                       atol=1e-3)
+
     def test_parameters_are_checked(self):
         session = self.session(*LINEAR, layer("dropout"), layer("concrete"))
         x = np.ones((4, 6))

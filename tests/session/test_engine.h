@@ -28,9 +28,7 @@ struct TestStore {
 class TestEngine : private TestStore, public Engine {
  public:
   explicit TestEngine(const Limits& limits, const Clock& clock = Clock::System())
-      : TestStore(clock), Engine(limits, clock) {
-    if (TestStore::store != nullptr) UseStore(*TestStore::store);
-  }
+      : TestStore(clock), Engine(limits, clock, TestStore::store.get()) {}
 
   bool is_stored() const { return TestStore::store != nullptr; }
 };

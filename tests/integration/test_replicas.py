@@ -1,0 +1,152 @@
+"""Several servers over one Redis: any of them answers for any session."""
+
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+import harness
+from client_helpers import Client, dropout_layer, pb, to_tensor
+from training_load import Trainer, undisturbed
+
+REDIS_SECONDS = 120
+SECONDS = float(os.environ.get("DROPOUTD_REPLICA_SECONDS", "8"))
+CLIENTS = int(os.environ.get("DROPOUTD_REPLICA_CLIENTS", "4"))
+REPLICAS = 3
+SECONDS_BETWEEN_KILLS = 2
+MODE_CHANGES = int(os.environ.get("DROPOUTD_MODE_CHANGES", "500"))
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Redis:
+    """A redis-server that writes each change to its disk before it answers."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._process = None
+        self.port = None
+
+    def start(self):
+        deadline = time.monotonic() + REDIS_SECONDS
+        while True:
+            if self._process is None or self._process.poll() is not None:
+                # Its port may be taken between its choice and its use, but not once it was known.
+                self.port = self.port or free_port()
+                self._process = subprocess.Popen(
+                    ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir",
+                     str(self._folder), "--save", "", "--appendonly", "yes", "--appendfsync",
+                     "always"], stdout=subprocess.DEVNULL)
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+                    connection.sendall(b"PING\r\n")
+                    if connection.recv(5) == b"+PONG":
+                        return
+            except OSError:
+                pass
+            if time.monotonic() > deadline:
+                raise AssertionError("redis-server does not start")
+            time.sleep(0.01)
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+
+@unittest.skipUnless(shutil.which("redis-server"), "no redis-server")
+class ReplicasTest(unittest.TestCase):
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="dropout-replicas-")
+        self.addCleanup(folder.cleanup)
+        self.redis = Redis(pathlib.Path(folder.name))
+        self.redis.start()
+        self.addCleanup(self.redis.kill)
+
+    def server(self, *flags):
+        server = harness.Server(f"--store=redis://127.0.0.1:{self.redis.port}", *flags)
+        server.__enter__()
+        self.addCleanup(server.__exit__, None, None, None)
+        return server
+
+    def test_a_change_through_one_is_obeyed_by_the_other(self):
+        one, other = self.server(), self.server()
+        with Client(one.address) as a, Client(other.address) as b:
+            a.create_session("s", [dropout_layer("l", p=0.5)], seed=1)
+            x = [[1.0] * 64]
+            for i in range(MODE_CHANGES):
+                writer, reader = (a, b) if i % 2 else (b, a)
+                mode = pb.MODE_EVAL if i % 3 else pb.MODE_TRAIN
+                writer.call("SetMode", pb.SetModeRequest(session_id="s", mode=mode))
+                self.assertEqual(reader.forward("s", "l", x, step=i).mode, mode)
+                if i % 5 == 0:
+                    p = 0.1 + i % 8 / 10
+                    writer.update_layer("s", dropout_layer("l", p=p))
+                    self.assertEqual(reader.get_session("s").layers[0].p, p)
+                    writer.call("SetMode", pb.SetModeRequest(session_id="s", mode=mode))
+
+    def test_a_server_that_never_saw_a_step_applies_it(self):
+        one, other = self.server(), self.server("--mask_cache_bytes=1")
+        with Client(one.address) as a, Client(other.address) as b:
+            a.create_session("s", [dropout_layer("l", p=0.5)], seed=1)
+            x = [[1.0] * 4096]
+            for step in range(20):
+                y = a.forward("s", "l", x, step=step).output.data
+                a.update_layer("s", dropout_layer("l", p=0.1 + step % 8 / 10))
+                self.assertEqual(to_tensor(b.backward("s", "l", x, step=step)).data, y)
+
+    def test_servers_and_redis_die_under_load(self):
+        servers = [self.server() for _ in range(REPLICAS)]
+        addresses = [server.address for server in servers]
+        trainers = [Trainer(f"client {i}".replace(" ", "-"), lambda: addresses)
+                    for i in range(CLIENTS)]
+        over = threading.Event()
+        steps = [0] * CLIENTS
+        failures = []
+
+        def train(i):
+            try:
+                trainers[i].create()
+                while not over.is_set():
+                    trainers[i].step(steps[i])
+                    steps[i] += 1
+            except Exception as error:  # pylint: disable=broad-except
+                failures.append(error)
+
+        threads = [threading.Thread(target=train, args=(i,)) for i in range(CLIENTS)]
+        for thread in threads:
+            thread.start()
+        end = time.monotonic() + SECONDS
+        kills = 0
+        while time.monotonic() < end and not failures:
+            over.wait(SECONDS_BETWEEN_KILLS)
+            victim = kills % REPLICAS
+            servers[victim].kill()
+            if kills == 1:
+                self.redis.kill()
+                self.redis.start()
+            servers[victim] = self.server(f"--listen={addresses[victim]}")
+            kills += 1
+        over.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failures, [])
+        print(f"{kills} kills, {sum(steps)} steps, {sum(t.calls for t in trainers)} calls, "
+              f"{sum(t.retries for t in trainers)} repeated")
+        for trainer, count in zip(trainers, steps):
+            trainer.close()
+            self.assertGreater(count, 0)
+            self.assertEqual(trainer.digest.hexdigest(), undisturbed(trainer.session_id, count))
+
+
+if __name__ == "__main__":
+    unittest.main()
