@@ -71,7 +71,9 @@ class Trainer:
         self.calls += 1
         while True:
             try:
-                return getattr(self._stub(), rpc)(request, timeout=CALL_SECONDS)
+                return getattr(self._stub(), rpc)(
+                    request, timeout=CALL_SECONDS,
+                    metadata=(("x-session-id", self.session_id),))
             except grpc.RpcError as error:
                 if error.code() not in RETRIED or time.monotonic() > deadline:
                     raise
