@@ -13,8 +13,18 @@ constexpr int kMaxAttempts = 5;
 
 }  // namespace
 
+const std::map<std::string, Transport>& Transports() {
+  static const auto* const transports = new std::map<std::string, Transport>{
+      {"auto", Transport::kAuto},
+      {"inline", Transport::kInline},
+      {"shm", Transport::kSharedMemory},
+      {"stream", Transport::kStream}};
+  return *transports;
+}
+
 ClientOptions Context::client_options() const {
   ClientOptions made;
+  made.transport = Transports().at(options.transport);
   made.timeout = timeout();
   made.max_attempts = kMaxAttempts;
   ApplySecurityOptions(options.security, &made);

@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -20,8 +21,12 @@ struct GlobalOptions {
   std::string address = "127.0.0.1:50051";
   bool json = false;
   double timeout_seconds = 60;  // Of one call. 0: no limit.
+  std::string transport = "inline";  // Of tensors: a key of Transports().
   SecurityOptions security;
 };
+
+// How tensors may travel, by the names that --transport takes.
+const std::map<std::string, Transport>& Transports();
 
 // Not thread-safe.
 class Context {

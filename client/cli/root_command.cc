@@ -1,4 +1,7 @@
 // The program's own options, and all commands together.
+#include <set>
+#include <string>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -34,6 +37,14 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions* options) {
   AddNonNegative(&app, "--timeout", "SECONDS", &options->timeout_seconds,
                  "Time for one call with its retries, in seconds; 0: no limit (default 60)")
       ->check(CLI::Range(0.0, kMaxTimeoutSeconds).description(""));
+  std::set<std::string> transports;
+  for (const auto& [name, transport] : Transports()) transports.insert(name);
+  app.add_option("--transport", options->transport,
+                 "How tensors travel: inline (in the call's message), stream (in pieces), shm "
+                 "(shared memory of a local server) or auto (default inline)")
+      ->type_name("inline|stream|shm|auto")
+      ->envname("DROPOUTCTL_TRANSPORT")
+      ->check(CLI::IsMember(transports).description(""));
   AddSecurityOptions(&app, &options->security);
   app.set_version_flag("--version", "dropoutctl " DROPOUTCTL_VERSION, "Print the version and exit");
 }

@@ -14,23 +14,10 @@
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/store/framing.h"
+#include "server/store/sqlite_statements.h"
 
 namespace dropoutd {
 namespace {
-
-constexpr std::int64_t kSchemaVersion = 1;
-
-// A session's version is negative from the moment that it is set aside.
-constexpr const char* kSchema = R"sql(
-  CREATE TABLE sessions(
-    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, version INTEGER NOT NULL,
-    expire INTEGER NOT NULL, document BLOB NOT NULL);
-  CREATE INDEX sessions_by_expire ON sessions(expire);
-  CREATE TABLE fields(
-    session INTEGER NOT NULL, name BLOB NOT NULL, value BLOB NOT NULL,
-    PRIMARY KEY(session, name)) WITHOUT ROWID;
-  PRAGMA user_version = 1;
-)sql";
 
 constexpr std::string_view kDocument = "document";
 constexpr std::size_t kMostJobs = 1024;            // Of one transaction.
@@ -72,56 +59,6 @@ struct SqliteStore::Row {
   bool has_expired = false;
 };
 
-struct SqliteStore::Statements {
-  SqliteStatement begin, commit, rollback;
-  SqliteStatement find, document, insert, update_document, update_expire, remove, set_aside;
-  SqliteStatement field, put_field, erase_field, erase_fields, scan, count_range, erase_range;
-  SqliteStatement list, list_to, expired;
-
-  absl::Status Prepare(sqlite3* db) {
-    struct Named {
-      SqliteStatement& statement;
-      const char* sql;
-    };
-    for (const Named& each : {
-             Named{begin, "BEGIN IMMEDIATE"},
-             Named{commit, "COMMIT"},
-             Named{rollback, "ROLLBACK"},
-             Named{find, "SELECT id, version, expire FROM sessions WHERE key = ?"},
-             Named{document, "SELECT document FROM sessions WHERE id = ?"},
-             Named{insert,
-                   "INSERT INTO sessions(key, version, expire, document) VALUES(?, 1, ?, ?)"},
-             Named{update_document,
-                   "UPDATE sessions SET document = ?, version = version + 1 WHERE id = ?"},
-             Named{update_expire, "UPDATE sessions SET expire = ? WHERE id = ?"},
-             Named{remove, "DELETE FROM sessions WHERE id = ?"},
-             Named{set_aside, "UPDATE sessions SET version = -abs(version) WHERE key = ?"},
-             Named{field, "SELECT value FROM fields WHERE session = ? AND name = ?"},
-             Named{put_field, "INSERT OR REPLACE INTO fields(session, name, value) VALUES(?, ?, ?)"},
-             Named{erase_field, "DELETE FROM fields WHERE session = ? AND name = ?"},
-             Named{erase_fields, "DELETE FROM fields WHERE session = ?"},
-             Named{scan,
-                   "SELECT name, value FROM fields WHERE session = ? AND name >= ? AND name < ? "
-                   "ORDER BY name LIMIT ?"},
-             Named{count_range,
-                   "SELECT count(*) FROM fields WHERE session = ? AND name >= ? AND name < ?"},
-             Named{erase_range,
-                   "DELETE FROM fields WHERE session = ?1 AND name IN (SELECT name FROM fields "
-                   "WHERE session = ?1 AND name >= ?2 AND name < ?3 ORDER BY name LIMIT ?4)"},
-             Named{list,
-                   "SELECT key FROM sessions WHERE key > ?1 AND key >= ?2 AND expire > ?3 "
-                   "ORDER BY key LIMIT ?4"},
-             Named{list_to,
-                   "SELECT key FROM sessions WHERE key > ?1 AND key >= ?2 AND expire > ?3 "
-                   "AND key < ?5 ORDER BY key LIMIT ?4"},
-             Named{expired, "SELECT id FROM sessions WHERE expire <= ? LIMIT 1000"},
-         }) {
-      DROPOUTD_ASSIGN_OR_RETURN(each.statement, SqliteStatement::Prepare(db, each.sql));
-    }
-    return absl::OkStatus();
-  }
-};
-
 SqliteStore::SqliteStore(const SqliteOptions& options) : options_(options) {}
 
 absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path,
@@ -152,10 +89,10 @@ absl::Status SqliteStore::Prepare(const std::string& path) {
     DROPOUTD_RETURN_IF_ERROR(
         database_->Execute(absl::StrCat("PRAGMA max_page_count = ", options_.most_pages)));
   }
-  statements_ = std::make_unique<Statements>();
+  statements_ = std::make_unique<SqliteStatements>();
   DROPOUTD_RETURN_IF_ERROR(statements_->Prepare(database_->handle()));
   DROPOUTD_ASSIGN_OR_RETURN(read_database_, SqliteDatabase::Open(path, /*read_only=*/true));
-  read_statements_ = std::make_unique<Statements>();
+  read_statements_ = std::make_unique<SqliteStatements>();
   DROPOUTD_RETURN_IF_ERROR(read_statements_->Prepare(read_database_->handle()));
   DROPOUTD_ASSIGN_OR_RETURN(const std::int64_t count,
                             database_->ReadInteger("SELECT count(*) FROM sessions"));
@@ -166,16 +103,16 @@ absl::Status SqliteStore::Prepare(const std::string& path) {
 absl::Status SqliteStore::MakeSchema() {
   DROPOUTD_ASSIGN_OR_RETURN(const std::int64_t version,
                             database_->ReadInteger("PRAGMA user_version"));
-  if (version > kSchemaVersion) {
+  if (version > kSqliteSchemaVersion) {
     return MakeError(Reason::kStoreUnavailable,
                      absl::StrCat("a newer dropoutd has written it (schema ", version,
-                                  ", this one knows ", kSchemaVersion, ")"));
+                                  ", this one knows ", kSqliteSchemaVersion, ")"));
   }
-  if (version == kSchemaVersion) return absl::OkStatus();
+  if (version == kSqliteSchemaVersion) return absl::OkStatus();
   DROPOUTD_ASSIGN_OR_RETURN(const std::int64_t tables,
                             database_->ReadInteger("SELECT count(*) FROM sqlite_schema"));
   if (tables != 0) return MakeError(Reason::kStoreUnavailable, "is the database of another program");
-  return database_->Execute(absl::StrCat("BEGIN;", kSchema, "COMMIT"));
+  return database_->Execute(absl::StrCat("BEGIN;", kSqliteSchema, "COMMIT"));
 }
 
 SqliteStore::~SqliteStore() {
@@ -253,7 +190,7 @@ void SqliteStore::RunJobs(std::deque<Job>& jobs) {
   for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].done(std::move(results[i]));
 }
 
-absl::StatusOr<SqliteStore::Row> SqliteStore::FindRow(Statements& statements, std::string_view key,
+absl::StatusOr<SqliteStore::Row> SqliteStore::FindRow(SqliteStatements& statements, std::string_view key,
                                                       StoreTime now) {
   Row row;
   std::int64_t version = 0;
@@ -270,7 +207,7 @@ absl::StatusOr<SqliteStore::Row> SqliteStore::FindRow(Statements& statements, st
   return row;
 }
 
-absl::StatusOr<std::optional<std::string>> SqliteStore::ReadField(Statements& statements,
+absl::StatusOr<std::optional<std::string>> SqliteStore::ReadField(SqliteStatements& statements,
                                                                   std::int64_t session,
                                                                   const std::string& name) {
   std::optional<std::string> value;
@@ -444,7 +381,7 @@ absl::Status SqliteStore::Check() {
 
 absl::StatusOr<StoreAnswer> SqliteStore::Read(std::string_view key, const StoreQuery& query) {
   const std::lock_guard lock(readers_);
-  Statements& statements = *read_statements_;
+  SqliteStatements& statements = *read_statements_;
   DROPOUTD_ASSIGN_OR_RETURN(const Row row, FindRow(statements, key, options_.now()));
   if (row.version == 0) return NotThere();
   StoreAnswer answer;

@@ -22,6 +22,8 @@
 
 namespace dropoutd {
 
+struct SqliteStatements;
+
 struct SqliteOptions {
   // Whether every change is on the disk when it is answered. Without it a change survives the
   // death of the process at once, and that of the machine after the next checkpoint.
@@ -57,7 +59,6 @@ class SqliteStore final : public Store {
   absl::Status RemoveExpired() override;
 
  private:
-  struct Statements;
   struct Row;
 
   // Work for the writer: `work` inside a transaction, then `done` with what it returned, or with
@@ -78,8 +79,8 @@ class SqliteStore final : public Store {
   absl::StatusOr<std::uint64_t> RunJob(std::function<absl::StatusOr<std::uint64_t>()> work);
 
   // By the writer, or by a reader that holds readers_.
-  static absl::StatusOr<Row> FindRow(Statements& statements, std::string_view key, StoreTime now);
-  static absl::StatusOr<std::optional<std::string>> ReadField(Statements& statements,
+  static absl::StatusOr<Row> FindRow(SqliteStatements& statements, std::string_view key, StoreTime now);
+  static absl::StatusOr<std::optional<std::string>> ReadField(SqliteStatements& statements,
                                                               std::int64_t session,
                                                               const std::string& name);
 
@@ -95,9 +96,9 @@ class SqliteStore final : public Store {
   const SqliteOptions options_;
   int lock_file_ = -1;
   std::unique_ptr<SqliteDatabase> database_;
-  std::unique_ptr<Statements> statements_;
+  std::unique_ptr<SqliteStatements> statements_;
   std::unique_ptr<SqliteDatabase> read_database_;
-  std::unique_ptr<Statements> read_statements_;
+  std::unique_ptr<SqliteStatements> read_statements_;
   std::mutex readers_;
   std::atomic<std::uint64_t> count_{0};
   std::int64_t count_change_ = 0;  // Of the transaction at work.

@@ -124,7 +124,7 @@ class BenchTest(CliTest):
         text = self.ctl("bench", "--shape=8,16", "--seconds=0", "--concurrency=2", "--backward",
                         "--dtype=float16")
         head, empty, titles, *lines = text.splitlines()
-        self.assertRegex(head, r"^dropout, p 0\.5, float16 \[8, 16\], concurrency 2, \d")
+        self.assertRegex(head, r"^dropout, p 0\.5, float16 \[8, 16\], inline, concurrency 2, \d")
         self.assertEqual((empty, titles.split()[:3]), ("", ["OPERATION", "CALLS", "CALLS/S"]))
         # Without time there is one call of each loop.
         self.assertEqual([line.split()[:2] for line in lines], [["forward", "2"],
@@ -138,8 +138,38 @@ class BenchTest(CliTest):
         self.assertEqual(forward["operation"], "forward")
         self.assertGreaterEqual(forward["calls"], 1)
         latency = forward["latency_us"]
-        self.assertTrue(0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["max"])
+        self.assertTrue(0 < latency["p50"] <= latency["p90"] <= latency["p99"]
+                        <= latency["p99.9"] <= latency["max"])
         self.assertGreaterEqual(answer["seconds"], 0.2)
+
+    def test_calls_that_arrive_at_a_rate(self):
+        answer = self.ctl_json("bench", "--shape=4", "--seconds=2", "--rate=100",
+                               "--concurrency=4")
+        self.assertEqual(answer["rate"], 100)
+        # Of 200 that are due: within 5 sigma of a Poisson process, or fewer from a slow machine.
+        self.assertLess(answer["operations"][0]["calls"], 200 + 5 * 15)
+
+    def test_every_variant(self):
+        for name, *options in [
+                ("gaussian",), ("alpha",), ("feature_alpha",), ("spatial",), ("variational",),
+                ("recurrent",), ("stochastic_depth",), ("concrete",),
+                ("drop_block", "--block-size=3", "--p=0.1"),
+                ("drop_connect", "--in-features=8", "--out-features=3")]:
+            answer = self.ctl_json("bench", f"--variant={name}", "--shape=2,4,8", "--seconds=0",
+                                   "--backward", *options)
+            self.assertEqual(answer["variant"], name)
+            self.assertEqual([o["calls"] for o in answer["operations"]], [1, 1])
+
+    def test_every_transport(self):
+        with harness.Server("--shared_memory") as server:
+            for transport in ("inline", "stream", "shm", "auto"):
+                for flags, env in ([f"--transport={transport}"], None), (
+                        [], {"DROPOUTCTL_TRANSPORT": transport}):
+                    done = harness.ctl(f"--address={server.address}", "--json", *flags, "bench",
+                                       "--shape=300000", "--seconds=0", "--backward", env=env)
+                    self.assertEqual(json.loads(done.stdout)["transport"], transport)
+        self.assert_refused("UNIMPLEMENTED", "RPC_UNSUPPORTED", "--transport=shm", "bench",
+                            "--shape=4", "--seconds=0")
 
     def test_leaves_no_session(self):
         self.ctl("bench", "--shape=4", "--seconds=0")

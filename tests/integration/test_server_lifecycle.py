@@ -272,7 +272,7 @@ class ConfigFileTest(unittest.TestCase):
 class HarnessTest(unittest.TestCase):
 
     def test_server_that_cannot_start_is_an_error(self):
-        with self.assertRaisesRegex(harness.ServerError, "bogus"):
+        with self.assertRaisesRegex(harness.ServerError, "--store"):
             with harness.Server("--store=bogus"):
                 pass
 

@@ -190,7 +190,7 @@ class ErrorsTest(unittest.TestCase):
         error = make_error(grpc.StatusCode.NOT_FOUND, "LATER_REASON", "text")
         self.assertIs(type(error), NotFoundError)
         self.assertEqual(error.reason, "LATER_REASON")
-        self.assertIs(type(make_error(grpc.StatusCode.DATA_LOSS, "", "")), DropoutError)
+        self.assertIs(type(make_error(grpc.StatusCode.OUT_OF_RANGE, "", "")), DropoutError)
 
     def test_errors_cross_processes(self):
         error = pickle.loads(pickle.dumps(make_error(
