@@ -1,4 +1,6 @@
 // dropoutctl: the command-line client of the dropout service.
+#include <malloc.h>
+
 #include <algorithm>
 #include <clocale>
 #include <iostream>
@@ -17,6 +19,12 @@ using dropout::cli::kExitOk;
 using dropout::cli::kExitRefused;
 using dropout::cli::kExitUsage;
 using dropout::cli::UsageError;
+
+// Answers of megabytes come and go: the heap keeps their memory for the next ones.
+void KeepFreedMemory() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 64 << 20);
+}
 
 int ReportUsage(const std::string& message) {
   std::cerr << "error: " << message << '\n';
@@ -86,6 +94,7 @@ int Run(const Context& context) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  KeepFreedMemory();
   std::setlocale(LC_CTYPE, "");
   CLI::App app("Command-line client of the dropout service", "dropoutctl");
   Context context;

@@ -120,6 +120,8 @@ class Engine {
 
  private:
   absl::Status CheckSpec(const SessionSpec& spec) const;
+  absl::StatusOr<StepRun> BeginForwardHere(const StepRef& at, DataType dtype, const Shape& shape,
+                                           bool return_mask);
   void StartRecord(StepRun::State& state);
   absl::Status FinishRecord(StepRun::State& state, const SharedBits& bits);
 

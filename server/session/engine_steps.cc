@@ -55,14 +55,18 @@ struct Call : StepPlace {
   }
 };
 
-absl::StatusOr<Call> BeginCall(SessionKeeper& keeper, const StepRef& at, bool needs_record) {
+Call MakeCall(StepPlace place, const StepRef& at) {
   Call call;
-  DROPOUTD_ASSIGN_OR_RETURN(
-      static_cast<StepPlace&>(call),
-      keeper.FindStep(at.session_id, at.layer_id, KeyOf(at), needs_record));
+  static_cast<StepPlace&>(call) = std::move(place);
   call.coordinates = {call.session->seed(), at.step.value_or(0), at.sample_offset,
                       at.sequence_id.value_or(0)};
   return call;
+}
+
+absl::StatusOr<Call> BeginCall(SessionKeeper& keeper, const StepRef& at, bool needs_record) {
+  DROPOUTD_ASSIGN_OR_RETURN(
+      StepPlace place, keeper.FindStep(at.session_id, at.layer_id, KeyOf(at), needs_record));
+  return MakeCall(std::move(place), at);
 }
 
 // What the layer, as it is now, cannot do without.
@@ -263,8 +267,44 @@ absl::StatusOr<std::shared_ptr<RetainedInput>> MakeRetained(DataType dtype, cons
 
 }  // namespace
 
+// A Forward over a shared store in one round trip: it begins on the copy that is here, and the
+// write of its record says whether that was up to date. An error if it was not, or if the Forward is of
+// another kind: then the store must be asked first.
+absl::StatusOr<StepRun> Engine::BeginForwardHere(const StepRef& at, DataType dtype,
+                                                 const Shape& shape, bool return_mask) {
+  const absl::Status other_way = absl::FailedPreconditionError("ask the store first");
+  DROPOUTD_ASSIGN_OR_RETURN(StepPlace place,
+                            keeper_.FindHere(at.session_id, at.layer_id, KeyOf(at)));
+  Call call = MakeCall(std::move(place), at);
+  DROPOUTD_RETURN_IF_ERROR(CheckCoordinates(call, at));
+  auto state = std::make_unique<StepRun::State>();
+  DROPOUTD_ASSIGN_OR_RETURN(state->plan, call.PresentPlan(shape));
+  const Plan& plan = state->plan;
+  if (!plan.Draws() || IsSequential(call.config().generator) || NeedsInput(plan) ||
+      plan.action == Action::kLinear || call.version == 0) {
+    return other_way;
+  }
+  if (return_mask || DrawsAhead(plan)) DROPOUTD_RETURN_IF_ERROR(CheckMaskSize(plan, limits_));
+  StepRecord record = MakeRecord(call.layer, plan);
+  DROPOUTD_ASSIGN_OR_RETURN(const bool is_written, keeper_.WriteRecord(call, record));
+  if (!is_written) return other_way;
+  state->pass.emplace(plan, dtype, nullptr, Collect(plan, return_mask, cache_, limits_));
+  state->record = std::move(record);
+  state->dtype = dtype;
+  state->output_shape = plan.output;
+  state->return_mask = return_mask;
+  state->parameters = call.layer.parameters;
+  state->place = std::move(static_cast<StepPlace&>(call));
+  return StepRun(std::move(state));
+}
+
 absl::StatusOr<StepRun> Engine::BeginForward(const StepRef& at, DataType dtype, const Shape& shape,
                                              bool return_mask) {
+  if (keeper_.may_be_stale()) {
+    auto run = BeginForwardHere(at, dtype, shape, return_mask);
+    // An error may be of a copy that is stale.
+    if (run.ok()) return run;
+  }
   DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(keeper_, at, /*needs_record=*/false));
   DROPOUTD_RETURN_IF_ERROR(CheckCoordinates(call, at));
   auto state = std::make_unique<StepRun::State>();
@@ -316,8 +356,8 @@ absl::Status Engine::FinishRecord(StepRun::State& state, const SharedBits& bits)
   if (state.written.valid()) {
     DROPOUTD_ASSIGN_OR_RETURN(const bool is_written, state.written.get());
     if (!is_written) return absl::OkStatus();
-    keeper_.TrimNowAndThen(state.place);
   }
+  if (keeper_.store() != nullptr) keeper_.TrimNowAndThen(state.place);
   StepRecord record = *std::move(state.record);
   if (bits != nullptr) record.mask_id = cache_.NewId();
   if (state.retaining != nullptr) record.input_id = budget_.inputs.NewId();

@@ -25,7 +25,7 @@ constexpr int kMostTries = 32;
 constexpr Nanoseconds kIdle = std::chrono::minutes(1);
 constexpr std::size_t kCopiesKept = 1000;
 
-// A store that is this server's own hears of renewals once in so many parts of the ttl.
+// A store hears of renewals once in so many parts of the ttl.
 constexpr int kRenewals = 8;
 
 absl::Status SessionNotFound(std::string_view key) {
@@ -46,9 +46,8 @@ absl::Status SessionKeeper::Translate(const absl::Status& status, std::string_vi
 }
 
 WallTime SessionKeeper::StoredExpiry(const Session& session) const {
-  const Nanoseconds slack = store_->is_shared() ? Nanoseconds(0) : session.ttl() / kRenewals;
-  return clock_.WallNow() +
-         std::chrono::duration_cast<WallTime::duration>(session.ttl() + slack);
+  return clock_.WallNow() + std::chrono::duration_cast<WallTime::duration>(
+                                session.ttl() + session.ttl() / kRenewals);
 }
 
 // The copy that is here, made if need be. It may be stale.
@@ -85,7 +84,7 @@ absl::StatusOr<StoreAnswer> SessionKeeper::Ask(std::shared_ptr<Session>& session
   query.known_version = session->version();
   query.fields = std::move(fields);
   query.fields.push_back(mine.name);
-  query.expire_time = StoredExpiry(*session);
+  query.expire_time = RenewalDue(*session);
   auto answer = store_->Query(KeyOf(*session), query);
   if (!answer.ok()) {
     if (IsNotThere(answer.status())) registry_.Forget(session);
@@ -106,13 +105,19 @@ absl::StatusOr<StoreAnswer> SessionKeeper::Ask(std::shared_ptr<Session>& session
   return answer;
 }
 
-absl::Status SessionKeeper::RenewIfDue(Session& session) {
+// Until when the store should keep the session, if it does not keep it long enough.
+std::optional<StoreTime> SessionKeeper::RenewalDue(const Session& session) const {
   const WallTime ends =
       clock_.WallNow() + std::chrono::duration_cast<WallTime::duration>(session.ttl());
-  if (ends <= session.stored_until()) return absl::OkStatus();
+  if (ends <= session.stored_until()) return std::nullopt;
+  return StoredExpiry(session);
+}
+
+absl::Status SessionKeeper::RenewIfDue(Session& session) {
   StoreQuery query;
   query.known_version = session.version();
-  query.expire_time = StoredExpiry(session);
+  query.expire_time = RenewalDue(session);
+  if (!query.expire_time.has_value()) return absl::OkStatus();
   const auto answer = store_->Query(KeyOf(session), query);
   if (!answer.ok()) return Translate(answer.status(), KeyOf(session));
   session.set_stored_until(answer->expire_time);

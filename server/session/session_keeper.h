@@ -26,6 +26,7 @@ namespace dropoutd {
 // A session, and a layer of it as it was at one moment.
 struct StepPlace {
   std::shared_ptr<Session> session;
+  StoreVersion version = 0;  // Of the session, at that moment.
   LayerSnapshot layer;
 };
 
@@ -73,6 +74,17 @@ class SessionKeeper {
   absl::StatusOr<StepPlace> FindStep(std::string_view key, std::string_view layer_id,
                                      const std::optional<StepKey>& step_key, bool needs_record);
 
+  // Whether a call may begin on a copy that is not known to be up to date: it then writes with
+  // WriteRecord, which finds out.
+  bool may_be_stale() const { return store_ != nullptr && store_->is_shared(); }
+
+  // The layer as the copy that is here has it.
+  absl::StatusOr<StepPlace> FindHere(std::string_view key, std::string_view layer_id,
+                                     const std::optional<StepKey>& step_key);
+
+  // Writes the record at the layer's key. False, with nothing written, if the copy was stale.
+  absl::StatusOr<bool> WriteRecord(const StepPlace& place, StepRecord& record);
+
   // Begins to write the record at the layer's key; `input`: what its Backward needs, or null. The
   // answer is whether it was written: not if `only_if_absent` and there was one.
   std::future<absl::StatusOr<bool>> StartRecord(const StepPlace& place, StepRecord& record,
@@ -114,6 +126,7 @@ class SessionKeeper {
   absl::StatusOr<StoreAnswer> Ask(std::shared_ptr<Session>& session,
                                   std::vector<std::string> fields, bool& was_stale);
   void ExpireInStore(const Session& session);
+  std::optional<StoreTime> RenewalDue(const Session& session) const;
   absl::Status RenewIfDue(Session& session);
   absl::Status Reload(Session& session);
   absl::Status Refresh(Session& session, StoreVersion version, std::string_view document);

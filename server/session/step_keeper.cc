@@ -134,6 +134,7 @@ absl::StatusOr<StepPlace> SessionKeeper::FindStep(std::string_view key, std::str
     absl::StatusOr<LayerSnapshot> layer;
     {
       const std::shared_lock lock(place.session->changes());
+      place.version = place.session->version();
       layer = place.session->Snapshot(layer_id, step_key);
     }
     if (!is_shared && !layer.ok()) return layer.status();
@@ -156,6 +157,34 @@ absl::StatusOr<StepPlace> SessionKeeper::FindStep(std::string_view key, std::str
     if (wants_record) DROPOUTD_RETURN_IF_ERROR(AdoptRecord(place, answer.fields, keys));
     return place;
   }
+}
+
+absl::StatusOr<StepPlace> SessionKeeper::FindHere(std::string_view key, std::string_view layer_id,
+                                                  const std::optional<StepKey>& step_key) {
+  StepPlace place;
+  DROPOUTD_ASSIGN_OR_RETURN(place.session, FindHere(key));
+  const std::shared_lock lock(place.session->changes());
+  place.version = place.session->version();
+  DROPOUTD_ASSIGN_OR_RETURN(place.layer, place.session->Snapshot(layer_id, step_key));
+  return place;
+}
+
+absl::StatusOr<bool> SessionKeeper::WriteRecord(const StepPlace& place, StepRecord& record) {
+  Session& session = *place.session;
+  record.nonce = RandomSeed();
+  StoreChange change;
+  change.expected_version = place.version;
+  change.conditions = {IncarnationField(session.incarnation())};
+  change.writes = {{StepField(place.layer.state->uid, *place.layer.key),
+                    EncodeStep(ImageOf(place.layer, record, /*has_input=*/false))}};
+  change.expire_time = RenewalDue(session);
+  const std::optional<StoreTime> expire = change.expire_time;
+  const auto committed = store_->Commit(KeyOf(session), std::move(change));
+  const absl::StatusCode code = committed.status().code();
+  if (code == absl::StatusCode::kAborted || code == absl::StatusCode::kNotFound) return false;
+  DROPOUTD_RETURN_IF_ERROR(Translate(committed.status(), KeyOf(session)));
+  if (expire.has_value()) session.set_stored_until(*expire);
+  return true;
 }
 
 std::future<absl::StatusOr<bool>> SessionKeeper::StartRecord(const StepPlace& place,

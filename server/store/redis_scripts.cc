@@ -57,7 +57,7 @@ if not head[1] then return {'none'} end
 if head[3] then return {'bad'} end
 local expire = head[2]
 if ARGV[3] ~= '' and tonumber(ARGV[3]) > tonumber(expire) then
-  expire = ARGV[4]
+  expire = ARGV[3]
   redis.call('HSET', d, 'e', expire)
   redis.call('ZADD', KEYS[4], expire, ARGV[1])
   redis.call('PEXPIREAT', d, expire)
@@ -66,8 +66,8 @@ if ARGV[3] ~= '' and tonumber(ARGV[3]) > tonumber(expire) then
 end
 local answer = {'ok', head[1], expire, ''}
 if head[1] ~= ARGV[2] then answer[4] = redis.call('HGET', d, 'doc') or '' end
-for i = 5, #ARGV do
-  answer[i] = redis.call('HGET', f, ARGV[i]) or ''
+for i = 4, #ARGV do
+  answer[i + 1] = redis.call('HGET', f, ARGV[i]) or ''
 end
 return answer
 )lua"),

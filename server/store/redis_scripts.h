@@ -18,7 +18,7 @@ struct RedisScripts {
   // each write the same. Answers {"ok", version}, {"none"}, {"aborted"} or {"bad"}.
   RedisScript commit;
 
-  // KEYS: d, f, n, expiry. ARGV: K, known version, expiry wanted or "", expiry to set then, names.
+  // KEYS: d, f, n, expiry. ARGV: K, known version, expiry or "", names.
   // Answers {"ok", version, expiry, document or "", values...}, {"none"} or {"bad"}.
   RedisScript query;
 

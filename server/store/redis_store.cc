@@ -26,10 +26,6 @@ constexpr std::string_view kAllKeys = "dropout:keys";
 constexpr std::string_view kAllExpiries = "dropout:expiry";
 constexpr std::string_view kDocument = "document";
 
-// A renewal is for this part of the time more than was asked for, so that the next ones have
-// nothing to write.
-constexpr int kRenewals = 16;
-
 absl::Status NotThere() { return absl::NotFoundError("the store has no such session"); }
 absl::Status Damaged() {
   return MakeError(Reason::kStoreCorrupt,
@@ -241,6 +237,16 @@ void RedisStore::StartCommit(std::string_view key, StoreChange change, Committed
 
 // --- Calls that wait ------------------------------------------------------------------------
 
+// Straight to Redis: to wake a writer would take longer than the call. A lost connection is not
+// tried again, because the change may have been made.
+absl::StatusOr<StoreVersion> RedisStore::Commit(std::string_view key, StoreChange change) {
+  const CommitCall call(key, change);
+  DROPOUTD_ASSIGN_OR_RETURN(auto connection, TakeConnection());
+  const auto reply = connection->Call(Scripts().commit, call.Keys(), call.arguments);
+  GiveBack(std::move(connection));
+  return CommittedVersion(reply);
+}
+
 absl::Status RedisStore::SetAside(std::string_view key) {
   const SessionKeys keys(key);
   DROPOUTD_RETURN_IF_ERROR(Call(Scripts().set_aside, {keys.d}, {}).status());
@@ -250,14 +256,9 @@ absl::Status RedisStore::SetAside(std::string_view key) {
 absl::StatusOr<StoreAnswer> RedisStore::Query(std::string_view key, const StoreQuery& query) {
   const SessionKeys keys(key);
   const std::string known = absl::StrCat(query.known_version);
-  std::string wanted, renewed;
-  if (query.expire_time.has_value()) {
-    const StoreTime now = std::chrono::system_clock::now();
-    wanted = absl::StrCat(ToMilliseconds(*query.expire_time));
-    renewed = absl::StrCat(
-        ToMilliseconds(*query.expire_time + (*query.expire_time - now) / kRenewals));
-  }
-  RedisArguments arguments = {key, known, wanted, renewed};
+  std::string expire;
+  if (query.expire_time.has_value()) expire = absl::StrCat(ToMilliseconds(*query.expire_time));
+  RedisArguments arguments = {key, known, expire};
   arguments.insert(arguments.end(), query.fields.begin(), query.fields.end());
   DROPOUTD_ASSIGN_OR_RETURN(const RedisReply reply,
                             Call(Scripts().query, {keys.d, keys.f, keys.n, kAllExpiries},
@@ -268,8 +269,7 @@ absl::StatusOr<StoreAnswer> RedisStore::Query(std::string_view key, const StoreQ
   if (parts.word() != "ok" || parts.size() != 4 + query.fields.size()) return Nonsense();
   StoreAnswer answer;
   answer.version = static_cast<StoreVersion>(parts.Number(1));
-  answer.expire_time = query.expire_time.value_or(
-      StoreTime(std::chrono::milliseconds(parts.Number(2))));
+  answer.expire_time = StoreTime(std::chrono::milliseconds(parts.Number(2)));
   if (answer.version != query.known_version) {
     const auto document = Unframe(kDocument, parts.Text(3));
     if (!document.has_value()) return SetAside(key);

@@ -31,6 +31,7 @@ class RedisStore final : public Store {
   absl::Status Check() override;
 
   void StartCommit(std::string_view key, StoreChange change, Committed done) override;
+  absl::StatusOr<StoreVersion> Commit(std::string_view key, StoreChange change) override;
   absl::StatusOr<StoreAnswer> Query(std::string_view key, const StoreQuery& query) override;
   absl::StatusOr<std::vector<StoreField>> Scan(std::string_view key, const FieldRange& range,
                                                std::size_t limit) override;

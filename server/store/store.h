@@ -84,8 +84,8 @@ class Store {
   // are started one after another by one thread are made in that order.
   virtual void StartCommit(std::string_view key, StoreChange change, Committed done) = 0;
 
-  // The same, and waits.
-  absl::StatusOr<StoreVersion> Commit(std::string_view key, StoreChange change);
+  // The same, and waits; it may overtake changes that were started and are not done.
+  virtual absl::StatusOr<StoreVersion> Commit(std::string_view key, StoreChange change);
 
   // NOT_FOUND, with no reason, if the session is not there.
   virtual absl::StatusOr<StoreAnswer> Query(std::string_view key, const StoreQuery& query) = 0;

@@ -207,6 +207,7 @@ TEST_F(EngineMidCallTest, ASessionThatGoesLeavesNothingBehindItsForward) {
 }
 
 TEST_F(EngineMidCallTest, ASessionThatExpiresLeavesNothingBehindItsForward) {
+  if (engine_.is_shared()) GTEST_SKIP() << "other servers may have renewed it";
   const auto outcome = ForwardDuring("a", [&] {
     clock_.Advance(engine_.limits().default_ttl);
     engine_.RemoveExpired();

@@ -31,6 +31,7 @@ class TestEngine : private TestStore, public Engine {
       : TestStore(clock), Engine(limits, clock, TestStore::store.get()) {}
 
   bool is_stored() const { return TestStore::store != nullptr; }
+  bool is_shared() const { return is_stored() && TestStore::store->is_shared(); }
 };
 
 }  // namespace dropoutd
