@@ -247,9 +247,9 @@ absl::StatusOr<ForwardResult> Client::ForwardInto(const StepRef& step, const Ten
   v1::ForwardRequest request;
   ToProto(step, &request);
   request.set_return_mask(return_mask);
-  absl::StatusOr<StepAnswer> answer = impl_->Step(
-      Rpc::kForward,
-      {true, step.session_id, request.SerializeAsString(), input, {output, byte_size}});
+  absl::StatusOr<StepAnswer> answer =
+      impl_->Step(Rpc::kForward,
+                  {true, step.session_id, request.SerializeAsString(), input, {output, byte_size}});
   if (!answer.ok()) return answer.status();
   v1::ForwardResponse response;
   if (!response.ParseFromString(answer->rest)) return Unreadable();
@@ -273,9 +273,11 @@ absl::StatusOr<BackwardResult> Client::BackwardInto(const StepRef& step,
   request.set_release(options.release);
   if (options.weight_squared_norm) request.set_weight_squared_norm(*options.weight_squared_norm);
   absl::StatusOr<StepAnswer> answer = impl_->Step(
-      options.release ? Rpc::kBackwardRelease : Rpc::kBackward,
-      {false, step.session_id, request.SerializeAsString(), output_gradient,
-       {input_gradient, byte_size}});
+      options.release ? Rpc::kBackwardRelease : Rpc::kBackward, {false,
+                                                                 step.session_id,
+                                                                 request.SerializeAsString(),
+                                                                 output_gradient,
+                                                                 {input_gradient, byte_size}});
   if (!answer.ok()) return answer.status();
   v1::BackwardResponse response;
   if (!response.ParseFromString(answer->rest)) return Unreadable();

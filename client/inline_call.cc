@@ -22,9 +22,8 @@ constexpr std::size_t kMaxMessageBytes = std::numeric_limits<int>::max();
 absl::StatusOr<StepAnswer> CallUnary(Channel& channel, const StepCall& call,
                                      const grpc::ByteBuffer& request, TimeLeft time_left) {
   if (request.Length() > kMaxMessageBytes) {
-    return absl::ResourceExhaustedError(absl::StrCat("the request has ", request.Length(),
-                                                     " bytes, a message at most ",
-                                                     kMaxMessageBytes));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the request has ", request.Length(), " bytes, a message at most ", kMaxMessageBytes));
   }
   grpc::ClientContext context;
   SetDeadline(time_left, &context);

@@ -9,8 +9,8 @@ grpc::Slice MemoryLoan::Lend(const void* data, std::size_t size) {
   }
   // gRPC reads slices and never writes to them.
   return grpc::Slice(
-      const_cast<void*>(data), size,
-      [](void* loan) { static_cast<MemoryLoan*>(loan)->Return(); }, this);
+      const_cast<void*>(data), size, [](void* loan) { static_cast<MemoryLoan*>(loan)->Return(); },
+      this);
 }
 
 bool MemoryLoan::WaitForReturn(std::chrono::nanoseconds limit) {

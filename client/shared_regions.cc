@@ -68,15 +68,14 @@ SharedRegions::SharedRegions(Create create, Delete remove)
 
 absl::StatusOr<std::shared_ptr<MappedRegion>> SharedRegions::MakeForUser(
     const std::string& session_id, std::size_t byte_size) {
-  absl::StatusOr<SharedMemory> region =
-      create_(session_id, static_cast<std::int64_t>(byte_size));
+  absl::StatusOr<SharedMemory> region = create_(session_id, static_cast<std::int64_t>(byte_size));
   if (!region.ok()) return region.status();
   absl::StatusOr<std::shared_ptr<MappedRegion>> mapped = MappedRegion::Map(session_id, *region);
   if (!mapped.ok()) return mapped.status();
   const std::lock_guard<std::mutex> lock(mutex_);
-  users_.erase(std::remove_if(users_.begin(), users_.end(),
-                              [](const auto& user) { return user.expired(); }),
-               users_.end());
+  users_.erase(
+      std::remove_if(users_.begin(), users_.end(), [](const auto& user) { return user.expired(); }),
+      users_.end());
   users_.push_back(*mapped);
   return mapped;
 }
@@ -125,9 +124,10 @@ void SharedRegions::Return(std::shared_ptr<MappedRegion> region) {
 
 void SharedRegions::Forget(const std::string& session_id) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  idle_.erase(std::remove_if(idle_.begin(), idle_.end(),
-                             [&](const auto& region) { return region->session_id() == session_id; }),
-              idle_.end());
+  idle_.erase(
+      std::remove_if(idle_.begin(), idle_.end(),
+                     [&](const auto& region) { return region->session_id() == session_id; }),
+      idle_.end());
 }
 
 }  // namespace dropout

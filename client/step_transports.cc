@@ -20,9 +20,9 @@ constexpr std::size_t kStreamFrom = std::size_t{32} << 20;
 // `for_good`: it will be the same the next time.
 bool IsWithoutSharedMemory(const absl::Status& status, bool* for_good) {
   const std::string reason = ErrorReason(status);
-  *for_good = reason == "RPC_UNSUPPORTED" ||
-              (reason.empty() &&
-               (absl::IsFailedPrecondition(status) || absl::IsUnimplemented(status)));
+  *for_good =
+      reason == "RPC_UNSUPPORTED" ||
+      (reason.empty() && (absl::IsFailedPrecondition(status) || absl::IsUnimplemented(status)));
   return reason == "QUOTA_SHARED_MEMORY" || *for_good;
 }
 

@@ -46,8 +46,8 @@ std::string RequestHead(const std::string& fields, const TensorView& tensor,
   v1::Tensor tensor_fields;
   tensor_fields.set_dtype(static_cast<v1::DataType>(tensor.dtype));
   tensor_fields.mutable_shape()->Assign(tensor.shape.begin(), tensor.shape.end());
-  const std::string tensor_head = tensor_fields.SerializeAsString() +
-                                  DelimitedHead(v1::Tensor::kDataFieldNumber, piece_size);
+  const std::string tensor_head =
+      tensor_fields.SerializeAsString() + DelimitedHead(v1::Tensor::kDataFieldNumber, piece_size);
   return fields +
          DelimitedHead(v1::ForwardRequest::kInputFieldNumber, tensor_head.size() + piece_size) +
          tensor_head;
@@ -86,7 +86,8 @@ bool ReadData(CodedInputStream& in, std::size_t size, OutputPlace place, StepAns
     const void* chunk = nullptr;
     int chunk_size = 0;
     if (!in.GetDirectBufferPointer(&chunk, &chunk_size)) return false;
-    chunk_size = static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(chunk_size), size));
+    chunk_size =
+        static_cast<int>(std::min<std::size_t>(static_cast<std::size_t>(chunk_size), size));
     data.append(static_cast<const char*>(chunk), static_cast<std::size_t>(chunk_size));
     in.Skip(chunk_size);
     size -= static_cast<std::size_t>(chunk_size);
@@ -191,8 +192,7 @@ bool ReadExchangeField(CodedInputStream& in, std::uint32_t tag, OutputPlace plac
   }
   if (tag == DelimitedTag(Response::kDataFieldNumber)) {
     int length = 0;
-    return ReadLength(in, &length) &&
-           ReadData(in, static_cast<std::size_t>(length), place, answer);
+    return ReadLength(in, &length) && ReadData(in, static_cast<std::size_t>(length), place, answer);
   }
   if (tag == DelimitedTag(Response::kErrorFieldNumber)) return ReadError(in, head);
   if (tag == VarintTag(Response::kHasMoreFieldNumber)) {

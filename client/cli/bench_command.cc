@@ -17,8 +17,8 @@
 #include "client/cli/commands.h"
 #include "client/cli/elements.h"
 #include "client/cli/enum_names.h"
-#include "client/cli/option_types.h"
 #include "client/cli/layer_options.h"
+#include "client/cli/option_types.h"
 #include "client/cli/table.h"
 #include "client/cli/temporary_session.h"
 #include "client/cli/tensor_text.h"
@@ -67,7 +67,7 @@ struct Summary {
   std::string operation;
   std::uint64_t calls;
   double calls_per_second;
-  double megabytes_per_second;  // The tensor counted once a call.
+  double megabytes_per_second;      // The tensor counted once a call.
   double p50, p90, p99, p999, max;  // Microseconds.
 };
 
@@ -113,17 +113,16 @@ void PrintTable(const std::vector<Summary>& summaries) {
 }
 
 Json SummaryJson(const Summary& summary) {
-  return {
-      {"operation", summary.operation},
-      {"calls", summary.calls},
-      {"calls_per_second", summary.calls_per_second},
-      {"megabytes_per_second", summary.megabytes_per_second},
-      {"latency_us",
-       {{"p50", summary.p50},
-        {"p90", summary.p90},
-        {"p99", summary.p99},
-        {"p99.9", summary.p999},
-        {"max", summary.max}}}};
+  return {{"operation", summary.operation},
+          {"calls", summary.calls},
+          {"calls_per_second", summary.calls_per_second},
+          {"megabytes_per_second", summary.megabytes_per_second},
+          {"latency_us",
+           {{"p50", summary.p50},
+            {"p90", summary.p90},
+            {"p99", summary.p99},
+            {"p99.9", summary.p999},
+            {"max", summary.max}}}};
 }
 
 // What was measured.
@@ -158,7 +157,8 @@ void Report(const Context& context, const BenchArguments& arguments, const Subje
 }
 
 Subject SubjectOf(const BenchArguments& arguments) {
-  Subject subject{{}, arguments.layer.variant.value_or("dropout"),
+  Subject subject{{},
+                  arguments.layer.variant.value_or("dropout"),
                   arguments.dtype.value_or(DataType::kFloat32)};
   subject.layer.layer_id = kLayerId;
   subject.layer.p = kP;
@@ -203,8 +203,7 @@ void Bench(Context& context, const BenchArguments& arguments) {
   const InterruptScope interrupt_scope;
   const TemporarySession session(context.client(), BenchSession(subject.layer));
   const Tensor gradient =
-      Zeros(subject.dtype,
-            Prepare(context.client(), session.id(), subject, arguments.shape));
+      Zeros(subject.dtype, Prepare(context.client(), session.id(), subject, arguments.shape));
   LoadOptions options = arguments.load;
   options.has_sequences = true;  // Layers that are keyed by step ignore them.
   const std::string layer_id = kLayerId;

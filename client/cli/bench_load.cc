@@ -58,8 +58,8 @@ Load::Clock::time_point Load::NextArrival() {
   const std::lock_guard<std::mutex> lock(mutex_);
   const Clock::time_point arrival = next_arrival_;
   std::exponential_distribution<double> gap(options_.rate);
-  next_arrival_ += std::chrono::duration_cast<Clock::duration>(
-      std::chrono::duration<double>(gap(random_)));
+  next_arrival_ +=
+      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(gap(random_)));
   return arrival;
 }
 

@@ -42,8 +42,8 @@ std::vector<Word> LongOptions(const CLI::App& app) {
   std::vector<Word> words;
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) {
-      words.push_back({"--" + name, option->get_description(),
-                       option->get_items_expected_max() > 0, ValuesOf(*option)});
+      words.push_back({"--" + name, option->get_description(), option->get_items_expected_max() > 0,
+                       ValuesOf(*option)});
     }
   }
   return words;
@@ -177,8 +177,7 @@ std::string FishOptions(const Place& place) {
                     word.values.empty()
                         ? ""
                         : absl::StrCat(" -f -a ", FishQuoted(absl::StrJoin(word.values, " "))),
-                    " -d ",
-                    FishQuoted(word.help), "\n");
+                    " -d ", FishQuoted(word.help), "\n");
   }
   return script;
 }

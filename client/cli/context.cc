@@ -14,11 +14,11 @@ constexpr int kMaxAttempts = 5;
 }  // namespace
 
 const std::map<std::string, Transport>& Transports() {
-  static const auto* const transports = new std::map<std::string, Transport>{
-      {"auto", Transport::kAuto},
-      {"inline", Transport::kInline},
-      {"shm", Transport::kSharedMemory},
-      {"stream", Transport::kStream}};
+  static const auto* const transports =
+      new std::map<std::string, Transport>{{"auto", Transport::kAuto},
+                                           {"inline", Transport::kInline},
+                                           {"shm", Transport::kSharedMemory},
+                                           {"stream", Transport::kStream}};
   return *transports;
 }
 

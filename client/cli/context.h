@@ -20,7 +20,7 @@ namespace dropout::cli {
 struct GlobalOptions {
   std::string address = "127.0.0.1:50051";
   bool json = false;
-  double timeout_seconds = 60;  // Of one call. 0: no limit.
+  double timeout_seconds = 60;       // Of one call. 0: no limit.
   std::string transport = "inline";  // Of tensors: a key of Transports().
   SecurityOptions security;
 };

@@ -165,8 +165,7 @@ void AddDemoCommand(CLI::App& app, Context& context) {
       "Replay the notebook's cells and compare them to the last bit (exit status 1: differ), or "
       "show what a variant does");
   command
-      ->add_option("--variant", arguments->variant,
-                   "Draw what this kind of dropout does instead")
+      ->add_option("--variant", arguments->variant, "Draw what this kind of dropout does instead")
       ->type_name(absl::StrJoin(VariantNames(), "|"))
       ->check(CLI::IsMember(VariantNames()).description(""));
   command->add_flag("--ascii", arguments->ascii,

@@ -19,54 +19,42 @@ template <typename Enum>
 constexpr Word<Enum> kWords[1] = {};
 
 template <>
-constexpr Word<Mode> kWords<Mode>[] = {
-    {Mode::kTrain, "train"},
-    {Mode::kEval, "eval"}};
+constexpr Word<Mode> kWords<Mode>[] = {{Mode::kTrain, "train"}, {Mode::kEval, "eval"}};
 
 template <>
-constexpr Word<Generator> kWords<Generator>[] = {
-    {Generator::kPhilox, "philox"},
-    {Generator::kNumpyLegacy, "numpy_legacy"}};
+constexpr Word<Generator> kWords<Generator>[] = {{Generator::kPhilox, "philox"},
+                                                 {Generator::kNumpyLegacy, "numpy_legacy"}};
 
 template <>
 constexpr Word<Scaling> kWords<Scaling>[] = {
-    {Scaling::kInverted, "inverted"},
-    {Scaling::kNone, "none"},
-    {Scaling::kEval, "eval"}};
+    {Scaling::kInverted, "inverted"}, {Scaling::kNone, "none"}, {Scaling::kEval, "eval"}};
 
 template <>
-constexpr Word<MaskScope> kWords<MaskScope>[] = {
-    {MaskScope::kSample, "sample"},
-    {MaskScope::kBatch, "batch"},
-    {MaskScope::kSequence, "sequence"},
-    {MaskScope::kStep, "step"}};
+constexpr Word<MaskScope> kWords<MaskScope>[] = {{MaskScope::kSample, "sample"},
+                                                 {MaskScope::kBatch, "batch"},
+                                                 {MaskScope::kSequence, "sequence"},
+                                                 {MaskScope::kStep, "step"}};
 
 template <>
-constexpr Word<DepthMode> kWords<DepthMode>[] = {
-    {DepthMode::kRow, "row"},
-    {DepthMode::kBatch, "batch"}};
+constexpr Word<DepthMode> kWords<DepthMode>[] = {{DepthMode::kRow, "row"},
+                                                 {DepthMode::kBatch, "batch"}};
 
 template <>
-constexpr Word<Gamma> kWords<Gamma>[] = {
-    {Gamma::kExact, "exact"},
-    {Gamma::kPaper, "paper"}};
+constexpr Word<Gamma> kWords<Gamma>[] = {{Gamma::kExact, "exact"}, {Gamma::kPaper, "paper"}};
 
 template <>
-constexpr Word<Normalization> kWords<Normalization>[] = {
-    {Normalization::kSample, "sample"},
-    {Normalization::kBatch, "batch"}};
+constexpr Word<Normalization> kWords<Normalization>[] = {{Normalization::kSample, "sample"},
+                                                         {Normalization::kBatch, "batch"}};
 
 template <>
-constexpr Word<ConnectTarget> kWords<ConnectTarget>[] = {
-    {ConnectTarget::kLinear, "linear"},
-    {ConnectTarget::kWeights, "weights"}};
+constexpr Word<ConnectTarget> kWords<ConnectTarget>[] = {{ConnectTarget::kLinear, "linear"},
+                                                         {ConnectTarget::kWeights, "weights"}};
 
 template <>
-constexpr Word<DataType> kWords<DataType>[] = {
-    {DataType::kFloat32, "float32"},
-    {DataType::kFloat64, "float64"},
-    {DataType::kFloat16, "float16"},
-    {DataType::kBFloat16, "bfloat16"}};
+constexpr Word<DataType> kWords<DataType>[] = {{DataType::kFloat32, "float32"},
+                                               {DataType::kFloat64, "float64"},
+                                               {DataType::kFloat16, "float16"},
+                                               {DataType::kBFloat16, "bfloat16"}};
 
 }  // namespace
 

@@ -91,9 +91,8 @@ Json ToJson(const Layer& layer) {
   }
   if (std::holds_alternative<std::monostate>(layer.variant)) return json;
   Json fields = Json::object();
-  VisitFieldsOf(layer.variant, [&](const char* field, const auto& value) {
-    fields[field] = FieldJson(value);
-  });
+  VisitFieldsOf(layer.variant,
+                [&](const char* field, const auto& value) { fields[field] = FieldJson(value); });
   json[NameOf(layer.variant)] = std::move(fields);
   return json;
 }

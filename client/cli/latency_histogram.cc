@@ -43,8 +43,8 @@ void LatencyHistogram::Add(const LatencyHistogram& other) {
 }
 
 std::chrono::nanoseconds LatencyHistogram::Percentile(double rank) const {
-  const auto wanted = static_cast<std::uint64_t>(
-      std::max(1.0, std::ceil(rank * static_cast<double>(count_))));
+  const auto wanted =
+      static_cast<std::uint64_t>(std::max(1.0, std::ceil(rank * static_cast<double>(count_))));
   std::uint64_t seen = 0;
   for (std::size_t i = 0; i < buckets_.size(); ++i) {
     seen += buckets_[i];

@@ -46,8 +46,7 @@ constexpr FieldOption kFieldOptions[] = {
     {"target", "linear|weights",
      "drop_connect: what the input tensor is, activations or the weights (default linear)"},
     {"time_axis", "N", "variational: the time axis of a tensor of several steps (default none)"},
-    {"depth_mode", "row|batch",
-     "stochastic_depth: what is kept or skipped at once (default row)"},
+    {"depth_mode", "row|batch", "stochastic_depth: what is kept or skipped at once (default row)"},
     {"depth_index", "N", "stochastic_depth: index of the branch, 1 to --depth-count"},
     {"depth_count", "N", "stochastic_depth: number of branches; p applied is p * index / count"},
 };
@@ -64,8 +63,7 @@ absl::Status ParseOptionalSchedule(absl::string_view text,
 absl::Status ParseVariant(absl::string_view text, std::optional<std::string>* value) {
   *value = std::string(text);
   if (MakeVariant(text).has_value()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("\"", text, "\" is not one of ", VariantChoice()));
+  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not one of ", VariantChoice()));
 }
 
 absl::Status ParseSetting(absl::string_view key, absl::string_view value, LayerOptions* options) {
@@ -87,9 +85,9 @@ absl::Status ApplyField(const std::string& name, const std::string& text, Varian
     if (known.back() == name) status = ParseField(text, &value);
   });
   if (!status.has_value()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        name, " is not an option of ", NameOf(*variant), ", which has ",
-        known.empty() ? "none of its own" : absl::StrJoin(known, ", ")));
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, " is not an option of ", NameOf(*variant), ", which has ",
+                     known.empty() ? "none of its own" : absl::StrJoin(known, ", ")));
   }
   if (status->ok()) return *status;
   return absl::InvalidArgumentError(absl::StrCat(name, ": ", status->message()));

@@ -21,7 +21,7 @@ struct LayerOptions {
   std::optional<Scaling> scaling;
   std::optional<std::optional<Schedule>> schedule;  // An empty one: none.
   std::optional<Mode> mode;
-  std::optional<std::string> variant;            // One of VariantNames().
+  std::optional<std::string> variant;             // One of VariantNames().
   std::map<std::string, std::string> of_variant;  // The variant's fields by SettingName.
 };
 

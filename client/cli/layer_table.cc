@@ -36,8 +36,8 @@ void PrintLayers(std::ostream& out, const std::vector<Layer>& layers) {
                {"REVISION", Align::kRight},
                {"VARIANT"}});
   for (const Layer& layer : layers) {
-    table.AddRow({layer.layer_id, DescribeP(layer), NameOf(layer.mode),
-                  NameOf(layer.generator), NameOf(layer.scaling), absl::StrCat(layer.revision),
+    table.AddRow({layer.layer_id, DescribeP(layer), NameOf(layer.mode), NameOf(layer.generator),
+                  NameOf(layer.scaling), absl::StrCat(layer.revision),
                   DescribeVariant(layer.variant)});
   }
   table.Print(out);

@@ -18,7 +18,8 @@ struct Panel {
 };
 
 // The panels, as many beside each other as `width` characters have room for, at least one. A value
-// is drawn in five steps from 0 to `full`: two characters of "· ░ ▒ ▓ █", with `ascii` of ". : + * #".
+// is drawn in five steps from 0 to `full`: two characters of "· ░ ▒ ▓ █", with `ascii` of ". : + *
+// #".
 std::string DrawPanels(const std::vector<Panel>& panels, std::size_t width, bool ascii);
 
 }  // namespace dropout::cli

@@ -17,7 +17,8 @@ std::string ContentsOf(const std::string& path) {
 void AddSecurityOptions(CLI::App* app, SecurityOptions* options) {
   app->add_flag("--tls", options->tls, "Use TLS, with the system's authorities")
       ->envname("DROPOUTCTL_TLS");
-  app->add_option("--tls_ca", options->tls_ca, "PEM file with the server's authority; implies --tls")
+  app->add_option("--tls_ca", options->tls_ca,
+                  "PEM file with the server's authority; implies --tls")
       ->type_name("FILE")
       ->envname("DROPOUTCTL_TLS_CA");
   app->add_option("--tls_cert", options->tls_cert,

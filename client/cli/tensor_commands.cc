@@ -109,7 +109,8 @@ void Forward(Context& context, const TensorArguments& arguments) {
 }
 
 // Files for the gradients of parameters, by the parameters' names; opened before the call.
-std::map<std::string, OutputFile> OpenGradientOutputs(const std::map<std::string, std::string>& paths) {
+std::map<std::string, OutputFile> OpenGradientOutputs(
+    const std::map<std::string, std::string>& paths) {
   std::map<std::string, OutputFile> files;
   for (const auto& [name, path] : paths) {
     files.emplace(name, LocalResult(OutputFile::Open(path)));
@@ -139,8 +140,8 @@ void PrintBackward(const Context& context, const TensorArguments& arguments,
   if (context.options.json) {
     Json parameters = Json::array();
     for (const Parameter& parameter : result.parameter_gradients) {
-      parameters.push_back({{"name", parameter.name},
-                            {"value", OutputJson(parameter.value, path_of(parameter))}});
+      parameters.push_back(
+          {{"name", parameter.name}, {"value", OutputJson(parameter.value, path_of(parameter))}});
     }
     context.PrintJson({{"input_gradient", OutputJson(result.input_gradient, arguments.output)},
                        {"parameter_gradients", std::move(parameters)}});
@@ -159,8 +160,8 @@ void Backward(Context& context, const TensorArguments& arguments) {
   std::map<std::string, OutputFile> gradient_outputs =
       OpenGradientOutputs(arguments.gradient_outputs);
   auto progress = ShowProgress("backward", gradient);
-  const BackwardResult result = CallResult(
-      context.client().Backward(arguments.step, gradient.View(), arguments.backward));
+  const BackwardResult result =
+      CallResult(context.client().Backward(arguments.step, gradient.View(), arguments.backward));
   progress.reset();
   CheckCall(CheckTensor(result.input_gradient));
   for (const Parameter& parameter : result.parameter_gradients) {

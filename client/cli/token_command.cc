@@ -42,9 +42,9 @@ std::string NewToken() {
   if (RAND_bytes(secret.data(), static_cast<int>(secret.size())) != 1) {
     throw UsageError("no randomness to be had");
   }
-  return absl::StrCat("dropout_", absl::WebSafeBase64Escape(absl::string_view(
-                                      reinterpret_cast<const char*>(secret.data()),
-                                      secret.size())));
+  return absl::StrCat("dropout_",
+                      absl::WebSafeBase64Escape(absl::string_view(
+                          reinterpret_cast<const char*>(secret.data()), secret.size())));
 }
 
 std::string HashOf(const std::string& token) {
@@ -80,8 +80,8 @@ void Create(Context& context, const TokenArguments& arguments) {
   const std::string token = NewToken();
   std::string line = absl::StrCat(arguments.tenant, " ", HashOf(token));
   if (expires.has_value()) {
-    absl::StrAppend(&line, " expires=",
-                    absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", *expires, absl::UTCTimeZone()));
+    absl::StrAppend(
+        &line, " expires=", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", *expires, absl::UTCTimeZone()));
   }
   if (!arguments.file.empty()) Append(arguments.file, line);
   if (context.options.json) {

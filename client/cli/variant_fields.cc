@@ -8,9 +8,9 @@ namespace dropout::cli {
 namespace {
 
 // In the order of Variant.
-constexpr const char* kNames[] = {
-    "unknown",    "dropout",  "gaussian",     "alpha",       "feature_alpha", "spatial",
-    "drop_block", "concrete", "drop_connect", "variational", "recurrent",     "stochastic_depth"};
+constexpr const char* kNames[] = {"unknown",       "dropout",     "gaussian",   "alpha",
+                                  "feature_alpha", "spatial",     "drop_block", "concrete",
+                                  "drop_connect",  "variational", "recurrent",  "stochastic_depth"};
 static_assert(std::size(kNames) == std::variant_size_v<Variant>);
 
 template <std::size_t... kIndices>

@@ -101,7 +101,8 @@ class Stage {
   // The gradient of the sum of the outputs of that step.
   std::vector<double> Backward(const std::string& layer, const Sizes& shape) {
     const Tensor gradient = Filled(shape, 1.0);
-    return ElementsOf(CallResult(client_.Backward(At(layer, 0, 0), gradient.View())).input_gradient);
+    return ElementsOf(
+        CallResult(client_.Backward(At(layer, 0, 0), gradient.View())).input_gradient);
   }
 
   void SetWeights(const std::string& layer, const Sizes& shape, double value) {
@@ -221,11 +222,12 @@ std::vector<std::pair<std::string, double>> AlphaFacts(Stage& stage, const std::
 Scene ShowAlpha(Client& client) {
   const Sizes shape = {kSamples, kFeatures};
   Stage stage(client, {MakeLayer("alpha", 0.3, Alpha{})});
-  return {"y = a (x m + A (1 - m)) + b, A = -1.7581; a and b keep mean 0 and variance 1; here "
-          "p = 0.3",
-          "dropped elements take SELU's saturation value instead of 0",
-          {PanelOf("kept and saturated", stage.Ask("alpha", shape))},
-          AlphaFacts(stage, "alpha", shape)};
+  return {
+      "y = a (x m + A (1 - m)) + b, A = -1.7581; a and b keep mean 0 and variance 1; here "
+      "p = 0.3",
+      "dropped elements take SELU's saturation value instead of 0",
+      {PanelOf("kept and saturated", stage.Ask("alpha", shape))},
+      AlphaFacts(stage, "alpha", shape)};
 }
 
 constexpr std::int64_t kMapRows = 4;
@@ -267,12 +269,13 @@ Scene ShowConcrete(Client& client) {
   soft.temperature = 1.0;
   Stage stage(client, {MakeLayer("hard", kP, Concrete{}), MakeLayer("soft", kP, soft)});
   constexpr double kFull = 1 / (1 - kP);
-  return {"y = x (1 - z) / q, z = sigmoid((logit p + logit u) / t), u ~ U(0, 1); p is learned; here "
-          "p = 0.3",
-          "nearly kept or dropped at a low temperature, shades in between at a high one",
-          {PanelOf("temperature 0.1", stage.Ask("hard", shape), kFull),
-           PanelOf("temperature 1", stage.Ask("soft", shape), kFull)},
-          FactsOf(stage, "hard", shape)};
+  return {
+      "y = x (1 - z) / q, z = sigmoid((logit p + logit u) / t), u ~ U(0, 1); p is learned; here "
+      "p = 0.3",
+      "nearly kept or dropped at a low temperature, shades in between at a high one",
+      {PanelOf("temperature 0.1", stage.Ask("hard", shape), kFull),
+       PanelOf("temperature 1", stage.Ask("soft", shape), kFull)},
+      FactsOf(stage, "hard", shape)};
 }
 
 Scene ShowDropConnect(Client& client) {
@@ -305,8 +308,8 @@ Scene ShowVariational(Client& client) {
   Stage stage(client, {MakeLayer("variational", 0.5, Variational{})});
   std::vector<Panel> panels;
   for (std::uint64_t t = 0; t < 3; ++t) {
-    panels.push_back(PanelOf(absl::StrCat("sequence 1, time step ", t),
-                             stage.Ask("variational", shape, t, 1)));
+    panels.push_back(
+        PanelOf(absl::StrCat("sequence 1, time step ", t), stage.Ask("variational", shape, t, 1)));
   }
   panels.push_back(PanelOf("sequence 2", stage.Ask("variational", shape, 3, 2)));
   return {"y = x m / q, one m for each (sample, feature) of a sequence; here p = 0.5",
@@ -322,13 +325,13 @@ Scene ShowRecurrent(Client& client) {
   std::vector<Panel> panels;
   for (const char* scope : {"sequence", "step"}) {
     for (std::uint64_t t = 0; t < 2; ++t) {
-      panels.push_back(PanelOf(absl::StrCat("scope ", scope, ", time step ", t),
-                               stage.Ask(scope, shape, t, 1)));
+      panels.push_back(
+          PanelOf(absl::StrCat("scope ", scope, ", time step ", t), stage.Ask(scope, shape, t, 1)));
     }
   }
   return {"h' = h m / q on the recurrent path; here p = 0.5",
-          "scope sequence keeps its mask over time, scope step draws a new one",
-          std::move(panels), FactsOf(stage, "sequence", shape)};
+          "scope sequence keeps its mask over time, scope step draws a new one", std::move(panels),
+          FactsOf(stage, "sequence", shape)};
 }
 
 Scene ShowStochasticDepth(Client& client) {
@@ -350,8 +353,7 @@ Scene ShowStochasticDepth(Client& client) {
       row.values.push_back(decision(m));
     }
     for (std::uint64_t step = 0; step < kColumns; ++step) {
-      batch.values.push_back(
-          decision(stage.Ask(absl::StrCat("batch", l), {1, 1}, step).values[0]));
+      batch.values.push_back(decision(stage.Ask(absl::StrCat("batch", l), {1, 1}, step).values[0]));
     }
   }
   const std::vector<double> y = stage.Forward("row12", {1000, 1}, 1.0);
@@ -366,13 +368,17 @@ struct Entry {
   Scene (*show)(Client&);
 };
 
-constexpr Entry kScenes[] = {
-    {"dropout", ShowDropout},          {"gaussian", ShowGaussian},
-    {"alpha", ShowAlpha},              {"feature_alpha", ShowFeatureAlpha},
-    {"spatial", ShowSpatial},          {"drop_block", ShowDropBlock},
-    {"concrete", ShowConcrete},        {"drop_connect", ShowDropConnect},
-    {"variational", ShowVariational},  {"recurrent", ShowRecurrent},
-    {"stochastic_depth", ShowStochasticDepth}};
+constexpr Entry kScenes[] = {{"dropout", ShowDropout},
+                             {"gaussian", ShowGaussian},
+                             {"alpha", ShowAlpha},
+                             {"feature_alpha", ShowFeatureAlpha},
+                             {"spatial", ShowSpatial},
+                             {"drop_block", ShowDropBlock},
+                             {"concrete", ShowConcrete},
+                             {"drop_connect", ShowDropConnect},
+                             {"variational", ShowVariational},
+                             {"recurrent", ShowRecurrent},
+                             {"stochastic_depth", ShowStochasticDepth}};
 
 }  // namespace
 

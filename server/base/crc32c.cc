@@ -40,8 +40,8 @@ std::uint32_t Crc32c(std::string_view bytes, std::uint32_t before) {
   for (; bytes.size() >= kSlices; bytes.remove_prefix(kSlices)) {
     const std::uint32_t low = crc ^ (byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24);
     crc = kTables[7][low & 0xFF] ^ kTables[6][low >> 8 & 0xFF] ^ kTables[5][low >> 16 & 0xFF] ^
-          kTables[4][low >> 24] ^ kTables[3][byte(4)] ^ kTables[2][byte(5)] ^
-          kTables[1][byte(6)] ^ kTables[0][byte(7)];
+          kTables[4][low >> 24] ^ kTables[3][byte(4)] ^ kTables[2][byte(5)] ^ kTables[1][byte(6)] ^
+          kTables[0][byte(7)];
   }
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     crc = crc >> 8 ^ kTables[0][(crc ^ byte(i)) & 0xFF];

@@ -4,8 +4,8 @@
 
 #include <utility>
 
-#define DROPOUTD_RETURN_IF_ERROR(expr)            \
-  do {                                            \
+#define DROPOUTD_RETURN_IF_ERROR(expr)                                \
+  do {                                                                \
     if (absl::Status status_ = (expr); !status_.ok()) return status_; \
   } while (false)
 

@@ -58,8 +58,7 @@ void AddProducts(DataType dtype, const void* x, const void* dy, const double* z,
 ConcreteGradient::ConcreteGradient(const Plan& plan, DataType input_type, const std::byte* input)
     : plan_(plan), input_type_(input_type), input_(input), noise_(plan), weight_(WeightOf(plan)) {}
 
-void ConcreteGradient::Add(std::size_t begin, std::size_t n, DataType dtype,
-                           const void* gradient) {
+void ConcreteGradient::Add(std::size_t begin, std::size_t n, DataType dtype, const void* gradient) {
   const auto* const dy = static_cast<const std::byte*>(gradient);
   std::array<double, kChunk> z;
   for (std::size_t done = 0; done < n; done += kChunk) {

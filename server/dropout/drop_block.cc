@@ -172,8 +172,8 @@ absl::StatusOr<BlockLayout> MakeBlockLayout(const DropBlockOptions& options, dou
                                 " has over ", kMaxOverlaps,
                                 " ways in which blocks overlap, must be PAPER"));
   }
-  layout.gamma = CachedSeedRate(p, {layout.sizes.data(), axes}, {layout.blocks.data(), axes},
-                                options.gamma);
+  layout.gamma =
+      CachedSeedRate(p, {layout.sizes.data(), axes}, {layout.blocks.data(), axes}, options.gamma);
   return layout;
 }
 

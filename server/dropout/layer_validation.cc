@@ -25,8 +25,8 @@ absl::string_view View(std::string_view text) { return {text.data(), text.size()
 
 absl::Status ValidateLayerId(const std::string& id) {
   if (id.empty() || id.size() > kMaxLayerIdBytes) {
-    return Invalid(absl::StrCat("layer_id: ", id.size(), " bytes long, must be 1 to ",
-                                kMaxLayerIdBytes));
+    return Invalid(
+        absl::StrCat("layer_id: ", id.size(), " bytes long, must be 1 to ", kMaxLayerIdBytes));
   }
   const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
   if (std::any_of(id.begin(), id.end(), is_control)) {
@@ -98,8 +98,8 @@ absl::Status ValidateOptions(const ConcreteOptions& options) {
   constexpr double kMinTemperature = 1e-3;
   constexpr double kMaxTemperature = 1e3;
   if (!(options.temperature >= kMinTemperature && options.temperature <= kMaxTemperature)) {
-    return Invalid(absl::StrCat("concrete.temperature: ", options.temperature,
-                                ", must be in [0.001, 1000]"));
+    return Invalid(
+        absl::StrCat("concrete.temperature: ", options.temperature, ", must be in [0.001, 1000]"));
   }
   DROPOUTD_RETURN_IF_ERROR(
       CheckNotNegative("concrete.weight_regularizer", options.weight_regularizer));
@@ -111,8 +111,8 @@ absl::Status ValidateOptions(const DropConnectOptions& options) {
   const std::int64_t least = options.target == DropConnectOptions::Target::kLinear ? 1 : 0;
   const auto check = [&](const char* field, std::int64_t size) -> absl::Status {
     if (size >= least) return absl::OkStatus();
-    return Invalid(absl::StrCat("drop_connect.", field, ": ", size, ", must be ", least,
-                                " or more"));
+    return Invalid(
+        absl::StrCat("drop_connect.", field, ": ", size, ", must be ", least, " or more"));
   };
   DROPOUTD_RETURN_IF_ERROR(check("in_features", options.in_features));
   DROPOUTD_RETURN_IF_ERROR(check("out_features", options.out_features));
@@ -133,8 +133,8 @@ absl::Status ValidateOptions(const RecurrentOptions&) { return absl::OkStatus();
 
 absl::Status ValidateOptions(const StochasticDepthOptions& options) {
   if (options.depth_count < 0) {
-    return Invalid(absl::StrCat("stochastic_depth.depth_count: ", options.depth_count,
-                                ", must be 0 or more"));
+    return Invalid(
+        absl::StrCat("stochastic_depth.depth_count: ", options.depth_count, ", must be 0 or more"));
   }
   if (options.depth_count == 0) {
     if (options.depth_index == 0) return absl::OkStatus();

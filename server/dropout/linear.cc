@@ -80,9 +80,8 @@ class BlockView {
  public:
   BlockView(DataType dtype, const void* data, Index columns, const Block& block)
       : copy_(IsStoredAs<T>(dtype) ? Matrix<T>() : ReadBlock<T>(dtype, data, columns, block)),
-        map_(IsStoredAs<T>(dtype)
-                 ? static_cast<const T*>(data) + block.row * columns + block.column
-                 : copy_.data(),
+        map_(IsStoredAs<T>(dtype) ? static_cast<const T*>(data) + block.row * columns + block.column
+                                  : copy_.data(),
              block.rows, block.columns,
              Eigen::OuterStride<>(IsStoredAs<T>(dtype) ? columns : block.columns)) {}
   BlockView(const BlockView&) = delete;
@@ -178,7 +177,8 @@ class MaskedWeights {
     bits_.resize(static_cast<std::size_t>(count + 7) / 8);
     for (Index row = 0; row < (joined ? 1 : block.rows); ++row) {
       const Index at = (mask * out() + block.row + row) * in() + block.column;
-      kernels::BernoulliBits(plan_.stream, plan_.layout.first_index + static_cast<std::uint64_t>(at),
+      kernels::BernoulliBits(plan_.stream,
+                             plan_.layout.first_index + static_cast<std::uint64_t>(at),
                              static_cast<std::size_t>(count), bits_.data());
       MaskedScale(values.data() + row * values.outerStride(), bits_.data(),
                   static_cast<std::size_t>(count), plan_.scale,
@@ -257,8 +257,8 @@ Parameter WeightGradient(const Plan& plan, const Parameter& weight, DataType x_d
         const BlockView<T> input(x_dtype, x, tiling.in, {row, i, rows, ins});
         const BlockView<T> error(dtype, dy, tiling.out, {row, o, rows, outs});
         product.noalias() = (*error).transpose() * *input;
-        masks.Apply(mask, block,
-                    ConstMap<T>(product.data(), outs, ins, Eigen::OuterStride<>(ins)), product);
+        masks.Apply(mask, block, ConstMap<T>(product.data(), outs, ins, Eigen::OuterStride<>(ins)),
+                    product);
         sum += product;
       });
       WriteBlock(gradient.dtype, gradient.data.data(), tiling.in, block, sum);

@@ -32,10 +32,10 @@ absl::StatusOr<std::uint64_t> FirstIndex(std::int64_t sample_offset, std::int64_
   const Index end = (static_cast<Index>(sample_offset) + static_cast<Index>(samples)) *
                     static_cast<Index>(sample_size);
   if (samples != 0 && end > kMaxIndices) {
-    return MakeError(Reason::kInvalidTensor,
-                     absl::StrCat("sample_offset: ", sample_offset, " with ", samples,
-                                  " samples of ", sample_size,
-                                  " draws passes noise index 2^63 - 1"));
+    return MakeError(
+        Reason::kInvalidTensor,
+        absl::StrCat("sample_offset: ", sample_offset, " with ", samples, " samples of ",
+                     sample_size, " draws passes noise index 2^63 - 1"));
   }
   return static_cast<std::uint64_t>(sample_offset) * static_cast<std::uint64_t>(sample_size);
 }
@@ -48,8 +48,8 @@ absl::StatusOr<NoiseLayout> MakeNoiseLayout(const Shape& tensor, const SharedAxe
   // Every sample has the same noise, or there are none.
   if (axis < 0 || (shared.bits >> axis & 1) != 0) return layout;
   const std::int64_t samples = tensor.rank() == 0 ? 1 : tensor[axis];
-  DROPOUTD_ASSIGN_OR_RETURN(
-      layout.first_index, FirstIndex(sample_offset, samples, SampleSize(layout.noise, axis)));
+  DROPOUTD_ASSIGN_OR_RETURN(layout.first_index,
+                            FirstIndex(sample_offset, samples, SampleSize(layout.noise, axis)));
   return layout;
 }
 

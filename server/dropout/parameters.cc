@@ -36,8 +36,8 @@ absl::Status CheckLogit(const Parameter& parameter) {
   const double value = FirstElement(parameter);
   // Written so that NaN fails.
   if (std::abs(value) <= kMaxLogit) return absl::OkStatus();
-  return MakeError(Reason::kInvalidTensor, absl::StrCat(parameter.name, ": ", value,
-                                                        ", must be in [-700, 700]"));
+  return MakeError(Reason::kInvalidTensor,
+                   absl::StrCat(parameter.name, ": ", value, ", must be in [-700, 700]"));
 }
 
 absl::Status UnknownParameter(const LayerConfig& config, const Parameter& parameter) {
@@ -79,9 +79,9 @@ const Parameter* Parameters::Find(std::string_view name) const {
 }
 
 void Parameters::Set(Parameter parameter) {
-  const auto at = std::lower_bound(
-      all_.begin(), all_.end(), parameter.name,
-      [](const auto& a, const std::string& name) { return a->name < name; });
+  const auto at =
+      std::lower_bound(all_.begin(), all_.end(), parameter.name,
+                       [](const auto& a, const std::string& name) { return a->name < name; });
   const bool is_new = at == all_.end() || (*at)->name != parameter.name;
   auto shared = std::make_shared<const Parameter>(std::move(parameter));
   if (is_new) {

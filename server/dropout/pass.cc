@@ -157,8 +157,8 @@ void Pass::Run(std::size_t begin, std::size_t n, const void* x, void* y) const {
 }
 
 // Elements begin .. begin + n - 1, whose bits start at bits[0].
-void Pass::ApplyBits(const Piece& piece, std::size_t begin, std::size_t n,
-                     const std::uint8_t* bits, double scale) const {
+void Pass::ApplyBits(const Piece& piece, std::size_t begin, std::size_t n, const std::uint8_t* bits,
+                     double scale) const {
   const void* const x = piece.X(begin);
   void* const y = piece.Y(begin);
   if (plan_.action == Action::kAlpha) {
@@ -211,8 +211,7 @@ void Pass::MaskBlocks(const Piece& piece) const {
   ChunkBits expanded;
   for (std::size_t at = piece.begin; at < piece.end();) {
     const std::size_t sample = at / sample_size;
-    const std::size_t n =
-        std::min({kChunk, piece.end() - at, (sample + 1) * sample_size - at});
+    const std::size_t n = std::min({kChunk, piece.end() - at, (sample + 1) * sample_size - at});
     expander.Next(n, expanded.data());
     ApplyBits(piece, at, n, expanded.data(), sample_scales_[sample]);
     at += n;

@@ -35,20 +35,18 @@ void SetAlpha(Plan& plan) {
 
 kernels::BernoulliStream StreamOf(const LayerConfig& config, const Coordinates& at, double p) {
   const bool by_sequence = IsSequenceKeyed(config);
-  return MakeBernoulliStream({at.seed, config.layer_id,
-                              by_sequence ? KeyKind::kSequence : KeyKind::kStep,
-                              by_sequence ? at.sequence_id : at.step},
-                             p);
+  return MakeBernoulliStream(
+      {at.seed, config.layer_id, by_sequence ? KeyKind::kSequence : KeyKind::kStep,
+       by_sequence ? at.sequence_id : at.step},
+      p);
 }
 
 absl::Status PlanBlocks(const LayerConfig& config, const Coordinates& at, Plan& plan) {
   const auto& options = std::get<DropBlockOptions>(config.options);
-  DROPOUTD_ASSIGN_OR_RETURN(plan.blocks,
-                            MakeBlockLayout(options, plan.rate.p, plan.layout.noise));
+  DROPOUTD_ASSIGN_OR_RETURN(plan.blocks, MakeBlockLayout(options, plan.rate.p, plan.layout.noise));
   const BlockLayout& blocks = plan.blocks;
-  DROPOUTD_ASSIGN_OR_RETURN(
-      plan.layout.first_index,
-      FirstIndex(at.sample_offset, blocks.samples, blocks.channels * blocks.places));
+  DROPOUTD_ASSIGN_OR_RETURN(plan.layout.first_index, FirstIndex(at.sample_offset, blocks.samples,
+                                                                blocks.channels * blocks.places));
   plan.stream = StreamOf(config, at, blocks.gamma);
   return absl::OkStatus();
 }
@@ -109,8 +107,8 @@ absl::StatusOr<Plan> PlanLinear(const LayerConfig& config, Mode mode, const Drop
   plan.linear.rows = shape.ElementCount() / options.in_features;
   const std::int64_t samples = shape.rank() == 1 ? 1 : shape[0];
   const bool by_sample = options.mask_scope == DropConnectOptions::Scope::kSample;
-  plan.linear.rows_per_sample = by_sample && samples != 0 ? plan.linear.rows / samples
-                                                          : plan.linear.rows;
+  plan.linear.rows_per_sample =
+      by_sample && samples != 0 ? plan.linear.rows / samples : plan.linear.rows;
   const std::int64_t masks = by_sample ? samples : 1;
   DROPOUTD_ASSIGN_OR_RETURN(
       plan.mask_shape,
@@ -157,8 +155,8 @@ DropRate RateAt(const LayerConfig& config, std::optional<std::uint64_t> step,
     rate.logit_p = logit_p;
     return rate;
   }
-  double p = HasSchedule(config.schedule) ? ScheduledP(config.schedule, step.value_or(0))
-                                          : config.p;
+  double p =
+      HasSchedule(config.schedule) ? ScheduledP(config.schedule, step.value_or(0)) : config.p;
   if (const auto* const depth = std::get_if<StochasticDepthOptions>(&config.options)) {
     if (depth->depth_count != 0) {
       p = p * static_cast<double>(depth->depth_index) / static_cast<double>(depth->depth_count);

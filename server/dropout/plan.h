@@ -62,13 +62,13 @@ struct Plan {
   double dropped = 0.0;
   DropRate rate;
   NoiseLaw law = NoiseLaw::kBernoulli;
-  double temperature = 1.0;          // Of relaxed Bernoulli noise.
-  NoiseLayout layout;                // The input, and its noise.
-  Shape output;                      // Of the answer: the input's, but for kLinear.
-  Shape mask_shape;                  // As GetMask tells it: the noise's, but for drop_connect.
-  kernels::BernoulliStream stream;   // Unless nothing is drawn, or from a sequential generator.
-  BlockLayout blocks;                // For kBlock.
-  LinearLayout linear;               // For kLinear.
+  double temperature = 1.0;         // Of relaxed Bernoulli noise.
+  NoiseLayout layout;               // The input, and its noise.
+  Shape output;                     // Of the answer: the input's, but for kLinear.
+  Shape mask_shape;                 // As GetMask tells it: the noise's, but for drop_connect.
+  kernels::BernoulliStream stream;  // Unless nothing is drawn, or from a sequential generator.
+  BlockLayout blocks;               // For kBlock.
+  LinearLayout linear;              // For kLinear.
 
   // Whether random numbers are drawn.
   bool Draws() const {

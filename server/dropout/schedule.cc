@@ -21,8 +21,8 @@ absl::Status Invalid(std::string_view message) { return MakeError(Reason::kInval
 // Written so that NaN fails.
 absl::Status CheckP(std::string_view field, double p) {
   if (p >= 0.0 && p < 1.0) return absl::OkStatus();
-  return Invalid(absl::StrCat(absl::string_view(field.data(), field.size()), ": ", p,
-                              ", must be in [0, 1)"));
+  return Invalid(
+      absl::StrCat(absl::string_view(field.data(), field.size()), ": ", p, ", must be in [0, 1)"));
 }
 
 template <typename Ramp>

@@ -15,9 +15,9 @@ absl::StatusOr<Shape> Shape::Make(std::span<const std::int64_t> sizes) {
   std::int64_t product = 1;
   for (const std::int64_t size : sizes) {
     if (size < 0) {
-      return MakeError(Reason::kInvalidTensor, absl::StrCat("shape: axis ", shape.rank(),
-                                                            " has size ", size,
-                                                            ", must be 0 or more"));
+      return MakeError(
+          Reason::kInvalidTensor,
+          absl::StrCat("shape: axis ", shape.rank(), " has size ", size, ", must be 0 or more"));
     }
     const auto next = CheckedMultiply(product, std::max<std::int64_t>(size, 1));
     if (!next.has_value()) {

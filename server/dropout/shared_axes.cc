@@ -90,18 +90,18 @@ Result Of(const StochasticDepthOptions& options, int rank) {
 absl::StatusOr<int> ResolveAxis(const char* field, std::int32_t axis, int rank) {
   if (axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
   return MakeError(Reason::kInvalidLayer,
-                   rank == 0 ? absl::StrCat(field, ": ", axis,
-                                            ", but a tensor of rank 0 has no axes")
-                             : absl::StrCat(field, ": ", axis, ", must be in [", -rank, ", ",
-                                            rank - 1, "] for a tensor of rank ", rank));
+                   rank == 0
+                       ? absl::StrCat(field, ": ", axis, ", but a tensor of rank 0 has no axes")
+                       : absl::StrCat(field, ": ", axis, ", must be in [", -rank, ", ", rank - 1,
+                                      "] for a tensor of rank ", rank));
 }
 
 absl::StatusOr<int> ResolveChannelAxis(const char* field, std::int32_t axis, int rank) {
   DROPOUTD_ASSIGN_OR_RETURN(const int channel, ResolveAxis(field, axis, rank));
   if (channel != 0) return channel;
-  return MakeError(Reason::kInvalidLayer,
-                   absl::StrCat(field, ": ", axis, " is the batch axis of a tensor of rank ",
-                                rank));
+  return MakeError(
+      Reason::kInvalidLayer,
+      absl::StrCat(field, ": ", axis, " is the batch axis of a tensor of rank ", rank));
 }
 
 absl::StatusOr<SharedAxes> SharedAxesOf(const VariantOptions& options, int rank) {

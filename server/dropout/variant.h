@@ -28,10 +28,10 @@ enum class Structure : std::uint8_t {
 
 // What the noise becomes: y = a x + b.
 enum class ScalingRule : std::uint8_t {
-  kOfLayer,         // The layer's `scaling` (a = 1/q, 1, or 1 with q in eval).
-  kMeanOne,         // The noise has mean 1 by itself.
-  kSelfNormalizing, // Alpha: a and b keep mean 0 and variance 1.
-  kRealizedRate,    // a = size / kept.
+  kOfLayer,          // The layer's `scaling` (a = 1/q, 1, or 1 with q in eval).
+  kMeanOne,          // The noise has mean 1 by itself.
+  kSelfNormalizing,  // Alpha: a and b keep mean 0 and variance 1.
+  kRealizedRate,     // a = size / kept.
 };
 
 // What is masked.
@@ -51,16 +51,16 @@ struct VariantRow {
 
 // In the order of VariantOptions.
 inline constexpr std::array<VariantRow, std::variant_size_v<VariantOptions>> kVariants = {{
-    {"dropout", NoiseLaw::kBernoulli, Structure::kAxes, ScalingRule::kOfLayer,
-     Target::kActivations, KeyRule::kStep},
-    {"gaussian", NoiseLaw::kGaussian, Structure::kAxes, ScalingRule::kMeanOne,
-     Target::kActivations, KeyRule::kStep},
+    {"dropout", NoiseLaw::kBernoulli, Structure::kAxes, ScalingRule::kOfLayer, Target::kActivations,
+     KeyRule::kStep},
+    {"gaussian", NoiseLaw::kGaussian, Structure::kAxes, ScalingRule::kMeanOne, Target::kActivations,
+     KeyRule::kStep},
     {"alpha", NoiseLaw::kBernoulli, Structure::kAxes, ScalingRule::kSelfNormalizing,
      Target::kActivations, KeyRule::kStep},
     {"feature_alpha", NoiseLaw::kBernoulli, Structure::kAxes, ScalingRule::kSelfNormalizing,
      Target::kActivations, KeyRule::kStep},
-    {"spatial", NoiseLaw::kBernoulli, Structure::kAxes, ScalingRule::kOfLayer,
-     Target::kActivations, KeyRule::kStep},
+    {"spatial", NoiseLaw::kBernoulli, Structure::kAxes, ScalingRule::kOfLayer, Target::kActivations,
+     KeyRule::kStep},
     {"drop_block", NoiseLaw::kBernoulli, Structure::kBlock, ScalingRule::kRealizedRate,
      Target::kActivations, KeyRule::kStep},
     {"concrete", NoiseLaw::kRelaxedBernoulli, Structure::kAxes, ScalingRule::kMeanOne,

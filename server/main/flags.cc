@@ -64,8 +64,10 @@ void AddAdmissionFlags(CLI::App& app, Flags& flags) {
 
 // Of --listen or --metrics_listen.
 std::string NotLocal(const std::string& flag, const std::string& address) {
-  return absl::StrCat("--", flag, ": without TLS the server listens on loopback and Unix sockets "
-                      "only, not on ", address);
+  return absl::StrCat("--", flag,
+                      ": without TLS the server listens on loopback and Unix sockets "
+                      "only, not on ",
+                      address);
 }
 
 [[noreturn]] void Refuse(const std::string& message) {
@@ -88,8 +90,9 @@ void CheckSecurity(const Flags& flags) {
   }
   for (const std::string& address : flags.listen) {
     if (security.tls_cert.empty() && !security.insecure && !IsLocal(address)) {
-      Refuse(NotLocal("listen", address) + "; give --tls_cert and --tls_key, or --insecure if "
-                                           "everything that reaches it is trusted");
+      Refuse(NotLocal("listen", address) +
+             "; give --tls_cert and --tls_key, or --insecure if "
+             "everything that reaches it is trusted");
     }
     if (!security.tls_client_ca.empty() && security.auth_tokens.empty() && IsUnixSocket(address)) {
       Refuse(absl::StrCat("--listen: nobody shows a certificate on ", address,
@@ -108,8 +111,9 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
   std::string log_level = "info";
 
   CLI::App app("dropoutd: dropout layers over gRPC", "dropoutd");
-  app.footer("Each flag may also be set in the environment, as DROPOUTD_ and its name in upper\n"
-             "case (DROPOUTD_LISTEN, several addresses separated by commas). A flag wins.");
+  app.footer(
+      "Each flag may also be set in the environment, as DROPOUTD_ and its name in upper\n"
+      "case (DROPOUTD_LISTEN, several addresses separated by commas). A flag wins.");
   app.set_version_flag("--version", std::string("dropoutd ") + kVersion);
   AddOption(app, "listen", flags.listen,
             "Address to listen on, HOST:PORT or unix:/PATH; may be given more than once; port 0 "
@@ -152,7 +156,8 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
       ->check(CLI::Validator(CheckHostPort, "ADDRESS"));
   AddSecurityFlags(app, flags.security);
   AddAdmissionFlags(app, flags);
-  AddOption(app, "log_level", log_level, "What is logged: debug (each call), info, warn, error, off")
+  AddOption(app, "log_level", log_level,
+            "What is logged: debug (each call), info, warn, error, off")
       ->check(CLI::Validator(CheckLogLevel, ""));
   AddConfigFile(app);
 

@@ -42,7 +42,8 @@ struct Flags {
 };
 
 // Parses the command line, the environment (DROPOUTD_ and the flag's name) and the file that
-// --config names; what comes first there wins. Returns the flags, or, when the program should end at once
+// --config names; what comes first there wins. Returns the flags, or, when the program should end
+// at once
 // (--help, --version, wrong usage), nothing, with the exit status in `exit_status` and
 // the text already on standard output or standard error.
 std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_status);

@@ -15,8 +15,8 @@
 #include "server/base/status_macros.h"
 #include "server/kernels/simd_target.h"
 #include "server/main/auth/listen_address.h"
-#include "server/memory/fault_guard.h"
 #include "server/main/version.h"
+#include "server/memory/fault_guard.h"
 
 namespace dropoutd {
 namespace {
@@ -62,9 +62,8 @@ class WithoutReflection final : public grpc::ServerBuilderOption {
  public:
   void UpdateArguments(grpc::ChannelArguments*) override {}
   void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
-    std::erase_if(*plugins, [](const auto& plugin) {
-      return plugin->name() == "proto_server_reflection";
-    });
+    std::erase_if(*plugins,
+                  [](const auto& plugin) { return plugin->name() == "proto_server_reflection"; });
   }
 };
 
@@ -78,8 +77,7 @@ absl::Status AddressTaken(const std::string& address) {
 
 }  // namespace
 
-Server::Server(const Flags& flags, std::unique_ptr<Security> security,
-               std::unique_ptr<Store> store)
+Server::Server(const Flags& flags, std::unique_ptr<Security> security, std::unique_ptr<Store> store)
     : flags_(flags),
       security_(std::move(security)),
       store_(std::move(store)),
@@ -88,8 +86,9 @@ Server::Server(const Flags& flags, std::unique_ptr<Security> security,
       monitor_(flags.metrics_listen.empty() ? nullptr : std::make_unique<Monitor>()),
       gate_(security_->authenticator(), admission_, monitor_.get()),
       service_(engine_, gate_,
-               {kVersion, store_ == nullptr ? "memory" : std::string(store_->kind()), kernels::SimdTarget(), kernels::SimdTargets(),
-                flags.max_message_bytes, flags.admission.bytes_in_flight}) {}
+               {kVersion, store_ == nullptr ? "memory" : std::string(store_->kind()),
+                kernels::SimdTarget(), kernels::SimdTargets(), flags.max_message_bytes,
+                flags.admission.bytes_in_flight}) {}
 
 // Each region holds a descriptor: as many as a process may have, and most of them left for
 // connections.
@@ -186,7 +185,8 @@ MetricFamilies Server::Metrics() const {
 
 StatusReport Server::Status() {
   StatusReport report;
-  report.facts = {{"version", kVersion}, {"instructions", kernels::SimdTarget()},
+  report.facts = {{"version", kVersion},
+                  {"instructions", kernels::SimdTarget()},
                   {"listening on", absl::StrJoin(addresses_, ", ")},
                   {"ready", IsReady() ? "yes" : "no"}};
   return report;

@@ -66,10 +66,10 @@ std::size_t RoundUpToPage(std::int64_t byte_size) {
 absl::Status RegionBudget::Take(std::int64_t byte_size) {
   const std::lock_guard lock(mutex_);
   if (byte_size > options_.max_bytes - bytes_) {
-    return MakeError(Reason::kQuotaSharedMemory,
-                     absl::StrCat("byte_size: ", byte_size, ", the server has ",
-                                  options_.max_bytes - bytes_, " of ", options_.max_bytes,
-                                  " bytes of shared memory left"));
+    return MakeError(
+        Reason::kQuotaSharedMemory,
+        absl::StrCat("byte_size: ", byte_size, ", the server has ", options_.max_bytes - bytes_,
+                     " of ", options_.max_bytes, " bytes of shared memory left"));
   }
   if (regions_ >= options_.max_regions) {
     return MakeError(Reason::kQuotaSharedMemory,

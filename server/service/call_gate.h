@@ -17,7 +17,7 @@ namespace dropoutd {
 // A unary call, a stream, or one operation of a stream. Not thread-safe.
 struct GatedCall {
   // Set by the service before Enter.
-  std::string_view method;                 // The RPC's name: "Forward". Outlives the call.
+  std::string_view method;  // The RPC's name: "Forward". Outlives the call.
   grpc::CallbackServerContext* context = nullptr;
   std::size_t request_bytes = 0;
   const GatedCall* stream = nullptr;  // Of an operation: its stream, which was admitted.

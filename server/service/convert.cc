@@ -103,8 +103,8 @@ absl::StatusOr<TensorRef> FromProto(const v1::Tensor& tensor, absl::string_view 
 absl::StatusOr<Parameter> FromProto(const v1::Parameter& message) {
   DROPOUTD_ASSIGN_OR_RETURN(const TensorRef value, FromProto(message.value(), "parameters.value"));
   const auto* const data = reinterpret_cast<const std::byte*>(message.value().data().data());
-  return Parameter{message.name(), value.dtype, value.shape,
-                   {data, data + message.value().data().size()}};
+  return Parameter{
+      message.name(), value.dtype, value.shape, {data, data + message.value().data().size()}};
 }
 
 v1::DataType ToProto(DataType dtype) {

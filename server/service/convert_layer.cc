@@ -64,8 +64,7 @@ constexpr NormalizationPairs kNormalizations = {
     {v1::NORMALIZATION_SAMPLE, DropBlockOptions::Normalization::kSample},
     {v1::NORMALIZATION_BATCH, DropBlockOptions::Normalization::kBatch}};
 
-using ConnectScopePairs =
-    std::initializer_list<EnumPair<v1::MaskScope, DropConnectOptions::Scope>>;
+using ConnectScopePairs = std::initializer_list<EnumPair<v1::MaskScope, DropConnectOptions::Scope>>;
 constexpr ConnectScopePairs kConnectScopes = {
     {v1::MASK_SCOPE_SAMPLE, DropConnectOptions::Scope::kSample},
     {v1::MASK_SCOPE_BATCH, DropConnectOptions::Scope::kBatch}};
@@ -76,8 +75,7 @@ constexpr ConnectTargetPairs kConnectTargets = {
     {v1::CONNECT_TARGET_LINEAR, DropConnectOptions::Target::kLinear},
     {v1::CONNECT_TARGET_WEIGHTS, DropConnectOptions::Target::kWeights}};
 
-using RecurrentScopePairs =
-    std::initializer_list<EnumPair<v1::MaskScope, RecurrentOptions::Scope>>;
+using RecurrentScopePairs = std::initializer_list<EnumPair<v1::MaskScope, RecurrentOptions::Scope>>;
 constexpr RecurrentScopePairs kRecurrentScopes = {
     {v1::MASK_SCOPE_SEQUENCE, RecurrentOptions::Scope::kSequence},
     {v1::MASK_SCOPE_STEP, RecurrentOptions::Scope::kStep}};
@@ -115,8 +113,8 @@ Converted Options(const v1::Spatial& m) { return WithChannelAxis<SpatialOptions>
 Converted Options(const v1::DropBlock& m) {
   auto options = WithChannelAxis<DropBlockOptions>(m);
   if (m.block_size_size() != 0) options.block_size = {m.block_size().begin(), m.block_size().end()};
-  DROPOUTD_ASSIGN_OR_RETURN(options.gamma, FromEnum("drop_block.gamma", m.gamma(),
-                                                    options.gamma, kGammas));
+  DROPOUTD_ASSIGN_OR_RETURN(options.gamma,
+                            FromEnum("drop_block.gamma", m.gamma(), options.gamma, kGammas));
   DROPOUTD_ASSIGN_OR_RETURN(options.normalization,
                             FromEnum("drop_block.normalization", m.normalization(),
                                      options.normalization, kNormalizations));
@@ -141,8 +139,8 @@ Converted Options(const v1::DropConnect& m) {
   if (m.has_bias()) options.bias = m.bias();
   DROPOUTD_ASSIGN_OR_RETURN(options.mask_scope, FromEnum("drop_connect.mask_scope", m.mask_scope(),
                                                          options.mask_scope, kConnectScopes));
-  DROPOUTD_ASSIGN_OR_RETURN(options.target, FromEnum("drop_connect.target", m.target(),
-                                                     options.target, kConnectTargets));
+  DROPOUTD_ASSIGN_OR_RETURN(
+      options.target, FromEnum("drop_connect.target", m.target(), options.target, kConnectTargets));
   return options;
 }
 
@@ -161,8 +159,8 @@ Converted Options(const v1::Recurrent& m) {
 
 Converted Options(const v1::StochasticDepth& m) {
   StochasticDepthOptions options;
-  DROPOUTD_ASSIGN_OR_RETURN(options.mode, FromEnum("stochastic_depth.mode", m.mode(), options.mode,
-                                                   kDepthModes));
+  DROPOUTD_ASSIGN_OR_RETURN(options.mode,
+                            FromEnum("stochastic_depth.mode", m.mode(), options.mode, kDepthModes));
   options.depth_index = m.depth_index();
   options.depth_count = m.depth_count();
   return options;
@@ -321,8 +319,8 @@ void SetSchedule(const PiecewiseSchedule& s, v1::Layer& layer) {
 absl::StatusOr<Mode> FromProto(v1::Mode mode, Reason reason, absl::string_view field) {
   if (mode == v1::MODE_TRAIN) return Mode::kTrain;
   if (mode == v1::MODE_EVAL) return Mode::kEval;
-  return MakeError(reason, absl::StrCat(field, ": ", static_cast<int>(mode),
-                                        ", must be TRAIN (1) or EVAL (2)"));
+  return MakeError(
+      reason, absl::StrCat(field, ": ", static_cast<int>(mode), ", must be TRAIN (1) or EVAL (2)"));
 }
 
 absl::StatusOr<LayerConfig> FromProto(const v1::Layer& layer) {
@@ -332,10 +330,10 @@ absl::StatusOr<LayerConfig> FromProto(const v1::Layer& layer) {
     DROPOUTD_ASSIGN_OR_RETURN(config.mode, FromProto(layer.mode(), Reason::kInvalidLayer, "mode"));
   }
   config.p = layer.p();
-  DROPOUTD_ASSIGN_OR_RETURN(config.generator, FromEnum("generator", layer.generator(),
-                                                       Generator::kPhilox, kGenerators));
-  DROPOUTD_ASSIGN_OR_RETURN(config.scaling, FromEnum("scaling", layer.scaling(),
-                                                     Scaling::kInverted, kScalings));
+  DROPOUTD_ASSIGN_OR_RETURN(
+      config.generator, FromEnum("generator", layer.generator(), Generator::kPhilox, kGenerators));
+  DROPOUTD_ASSIGN_OR_RETURN(config.scaling,
+                            FromEnum("scaling", layer.scaling(), Scaling::kInverted, kScalings));
   if (layer.has_schedule()) {
     DROPOUTD_ASSIGN_OR_RETURN(config.schedule, ConvertSchedule(layer.schedule()));
   }

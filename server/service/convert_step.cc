@@ -43,10 +43,10 @@ absl::StatusOr<TensorSpec> SpecOf(const TensorMessage& tensor, const char* field
 
 absl::Status CheckDataSize(const TensorSpec& spec, std::size_t data_size, const char* field) {
   if (data_size == spec.byte_size) return absl::OkStatus();
-  return MakeError(Reason::kInvalidTensor,
-                   absl::StrCat(field, ".data: ", data_size, " bytes, shape ",
-                                spec.shape.ToString(), " of ", spec.element_size(),
-                                "-byte elements needs ", spec.byte_size));
+  return MakeError(
+      Reason::kInvalidTensor,
+      absl::StrCat(field, ".data: ", data_size, " bytes, shape ", spec.shape.ToString(), " of ",
+                   spec.element_size(), "-byte elements needs ", spec.byte_size));
 }
 
 absl::StatusOr<Place> FindPlace(Engine& engine, std::string_view session_id,

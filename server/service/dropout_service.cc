@@ -54,7 +54,10 @@ absl::Status Fill(const absl::StatusOr<View>& view, Message& message) {
 }  // namespace
 
 DropoutService::DropoutService(Engine& engine, CallGate& gate, ServerFacts facts)
-    : engine_(engine), gate_(gate), facts_(std::move(facts)), pool_(kPoolBytes),
+    : engine_(engine),
+      gate_(gate),
+      facts_(std::move(facts)),
+      pool_(kPoolBytes),
       workers_(std::max(1u, std::thread::hardware_concurrency()) - 1) {}
 
 DropoutService::Reactor* DropoutService::CreateSession(Context* context, const Bytes* request,
@@ -83,8 +86,8 @@ DropoutService::Reactor* DropoutService::ListSessions(Context* context, const By
                            absl::StrCat("page_size: ", in.page_size(), ", must be 0 or more"));
         }
         DROPOUTD_ASSIGN_OR_RETURN(const std::string after, ParsePageToken(in.page_token()));
-        const int size = in.page_size() == 0 ? kDefaultPageSize
-                                             : std::min(in.page_size(), kMaxPageSize);
+        const int size =
+            in.page_size() == 0 ? kDefaultPageSize : std::min(in.page_size(), kMaxPageSize);
         DROPOUTD_ASSIGN_OR_RETURN(
             const SessionPage page,
             engine_.ListSessions(SessionKey(call.tenant, after), static_cast<std::size_t>(size)));
@@ -148,8 +151,7 @@ DropoutService::Reactor* DropoutService::SetMode(Context* context, const Bytes* 
 DropoutService::Reactor* DropoutService::SetParameters(Context* context, const Bytes* request,
                                                        Bytes* response) {
   return RunUnary<v1::SetParametersRequest, Empty>(
-      gate_, *context, *request, *response,
-      [&](const auto& in, auto&) -> absl::Status {
+      gate_, *context, *request, *response, [&](const auto& in, auto&) -> absl::Status {
         std::vector<Parameter> parameters;
         for (const v1::Parameter& message : in.parameters()) {
           DROPOUTD_ASSIGN_OR_RETURN(Parameter parameter, FromProto(message));
@@ -162,8 +164,7 @@ DropoutService::Reactor* DropoutService::SetParameters(Context* context, const B
 DropoutService::Reactor* DropoutService::GetParameters(Context* context, const Bytes* request,
                                                        Bytes* response) {
   return RunUnary<v1::GetParametersRequest, v1::GetParametersResponse>(
-      gate_, *context, *request, *response,
-      [&](const auto& in, auto& out) -> absl::Status {
+      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
         DROPOUTD_ASSIGN_OR_RETURN(const SharedParameters parameters,
                                   engine_.GetParameters(in.session_id(), in.layer_id()));
         for (const auto& parameter : parameters->all()) {
@@ -176,8 +177,7 @@ DropoutService::Reactor* DropoutService::GetParameters(Context* context, const B
 DropoutService::Reactor* DropoutService::CreateSharedMemory(Context* context, const Bytes* request,
                                                             Bytes* response) {
   return RunUnary<v1::CreateSharedMemoryRequest, v1::SharedMemory>(
-      gate_, *context, *request, *response,
-      [&](const auto& in, auto& out) -> absl::Status {
+      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
         DROPOUTD_ASSIGN_OR_RETURN(const SharedRegionRef region,
                                   engine_.CreateSharedMemory(in.session_id(), in.byte_size()));
         out.set_region_id(region->region_id());
@@ -190,8 +190,7 @@ DropoutService::Reactor* DropoutService::CreateSharedMemory(Context* context, co
 DropoutService::Reactor* DropoutService::DeleteSharedMemory(Context* context, const Bytes* request,
                                                             Bytes* response) {
   return RunUnary<v1::DeleteSharedMemoryRequest, Empty>(
-      gate_, *context, *request, *response,
-      [&](const auto& in, auto&) {
+      gate_, *context, *request, *response, [&](const auto& in, auto&) {
         return engine_.DeleteSharedMemory(in.session_id(), in.region_id());
       });
 }
@@ -216,8 +215,8 @@ DropoutService::Reactor* DropoutService::GetServerInfo(Context* context, const B
         }
         out.add_generators(v1::GENERATOR_PHILOX);
         out.add_generators(v1::GENERATOR_NUMPY_LEGACY);
-        for (const auto dtype : {DataType::kFloat32, DataType::kFloat64, DataType::kFloat16,
-                                 DataType::kBFloat16}) {
+        for (const auto dtype :
+             {DataType::kFloat32, DataType::kFloat64, DataType::kFloat16, DataType::kBFloat16}) {
           out.add_data_types(ToProto(dtype));
         }
         const Limits& from = engine_.limits();

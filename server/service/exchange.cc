@@ -89,10 +89,9 @@ absl::Status ExchangeOperations::Begin(ExchangeMessage::Step& step, bool has_mor
   using Extent = StepOperation::Extent;
   operation_.reset();
   step.message.session_id = SessionKey(stream_.tenant, step.message.session_id);
-  DROPOUTD_ASSIGN_OR_RETURN(
-      StepOperation operation,
-      StepOperation::Begin(resources_, step.kind, step.message,
-                           has_more ? Extent::kPieces : Extent::kWhole));
+  DROPOUTD_ASSIGN_OR_RETURN(StepOperation operation,
+                            StepOperation::Begin(resources_, step.kind, step.message,
+                                                 has_more ? Extent::kPieces : Extent::kWhole));
   if (!has_more) {
     DROPOUTD_ASSIGN_OR_RETURN(grpc::ByteBuffer message,
                               operation.AnswerWhole(/*in_exchange=*/true));

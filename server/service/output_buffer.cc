@@ -53,8 +53,8 @@ grpc::ByteBuffer OutputBuffer::Seal(std::string_view head, std::size_t size,
   if (pooled_.data() != nullptr) {
     slices[0] = OwningSlice(std::move(pooled_), begin, total);
   } else {
-    const auto offset = static_cast<std::size_t>(reinterpret_cast<const std::uint8_t*>(begin) -
-                                                 small_.begin());
+    const auto offset =
+        static_cast<std::size_t>(reinterpret_cast<const std::uint8_t*>(begin) - small_.begin());
     slices[0] = small_.sub(offset, offset + total);
   }
   if (tail_fits) return grpc::ByteBuffer(slices, 1);

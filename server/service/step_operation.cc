@@ -62,8 +62,8 @@ bool IsAligned(const void* place, std::size_t size) {
 
 }  // namespace
 
-StepOperation::StepOperation(const StepResources& resources, StepKind kind,
-                             const TensorSpec& input, StepRun run)
+StepOperation::StepOperation(const StepResources& resources, StepKind kind, const TensorSpec& input,
+                             StepRun run)
     : resources_(resources),
       kind_(kind),
       input_(input),
@@ -103,19 +103,20 @@ absl::Status StepOperation::CheckSizes(Extent extent) const {
   if (output_size_ <= most && (extent == Extent::kWhole || input_.byte_size <= most)) {
     return absl::OkStatus();
   }
-  return MakeError(Reason::kQuotaMessageBytes,
-                   absl::StrCat(TensorFieldOf(kind_), ": ", input_.byte_size, " bytes become ",
-                                output_size_, "; this layer needs both whole, and the most "
-                                "allowed is ", most));
+  return MakeError(
+      Reason::kQuotaMessageBytes,
+      absl::StrCat(TensorFieldOf(kind_), ": ", input_.byte_size, " bytes become ", output_size_,
+                   "; this layer needs both whole, and the most "
+                   "allowed is ",
+                   most));
 }
 
 absl::Status StepOperation::FindPlaces(const StepMessage& message) {
   if (message.tensor.has_value()) {
     if (const auto* place = std::get_if<PlaceMessage>(&message.tensor->storage)) {
       const std::string field = absl::StrCat(TensorFieldOf(kind_), ".shared_memory");
-      DROPOUTD_ASSIGN_OR_RETURN(input_place_,
-                                FindPlace(resources_.engine, message.session_id, *place,
-                                          input_.byte_size, field.c_str()));
+      DROPOUTD_ASSIGN_OR_RETURN(input_place_, FindPlace(resources_.engine, message.session_id,
+                                                        *place, input_.byte_size, field.c_str()));
     }
   }
   if (!message.output.has_value()) return absl::OkStatus();
@@ -134,9 +135,8 @@ absl::StatusOr<grpc::ByteBuffer> StepOperation::AnswerWhole(bool in_exchange) {
   DROPOUTD_ASSIGN_OR_RETURN(const std::string late, Finish());
   const std::string rest = EarlyFields() + late;
   const Shape& shape = run_.output_shape();
-  WireWriter head = output_place_.has_value()
-                        ? AnswerHead(input_.dtype, shape, output_message_)
-                        : AnswerHead(input_.dtype, shape, output_size_);
+  WireWriter head = output_place_.has_value() ? AnswerHead(input_.dtype, shape, output_message_)
+                                              : AnswerHead(input_.dtype, shape, output_size_);
   if (in_exchange) {
     head = InExchange(kind_, head, buffer.payload_size() + rest.size(), /*has_more=*/false);
   }
@@ -276,8 +276,7 @@ absl::StatusOr<std::string> StepOperation::Finish() {
     *message.mutable_mask() = ToProto(*outcome.mask);
     return message.SerializeAsString();
   }
-  DROPOUTD_ASSIGN_OR_RETURN(const BackwardOutcome outcome,
-                            resources_.engine.FinishBackward(run_));
+  DROPOUTD_ASSIGN_OR_RETURN(const BackwardOutcome outcome, resources_.engine.FinishBackward(run_));
   v1::BackwardResponse message;
   for (const Parameter& parameter : outcome.parameter_gradients) {
     *message.add_parameter_gradients() = ToProto(parameter);

@@ -101,7 +101,8 @@ class StepOperation {
 };
 
 // Answers a ForwardRequest or BackwardRequest without a copy of its tensor: from the slices
-// it came in to the buffer that is sent. The request's session is one of the tenant's. INVALID_REQUEST, and Begin's errors.
+// it came in to the buffer that is sent. The request's session is one of the tenant's.
+// INVALID_REQUEST, and Begin's errors.
 absl::StatusOr<grpc::ByteBuffer> AnswerStep(const StepResources& resources, StepKind kind,
                                             std::string_view tenant,
                                             const grpc::ByteBuffer& request);

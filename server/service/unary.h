@@ -25,8 +25,7 @@ namespace dropoutd {
 // The RPC whose request's type is `Request`: they are named alike.
 template <typename Request>
 std::string_view MethodOf() {
-  static const std::string method(
-      absl::StripSuffix(Request::descriptor()->name(), "Request"));
+  static const std::string method(absl::StripSuffix(Request::descriptor()->name(), "Request"));
   return method;
 }
 
@@ -127,21 +126,21 @@ template <typename Request, typename Response, typename Handle>
 grpc::ServerUnaryReactor* RunUnary(CallGate& gate, grpc::CallbackServerContext& context,
                                    const grpc::ByteBuffer& in, grpc::ByteBuffer& out,
                                    Handle handle) {
-  return RunRaw(gate, context, MethodOf<Request>(), in, out,
-                [&](const grpc::ByteBuffer& bytes, grpc::ByteBuffer& answer,
-                    const GatedCall& call) -> absl::Status {
-                  Request request;
-                  DROPOUTD_RETURN_IF_ERROR(Parse(bytes, request));
-                  QualifySession(call.tenant, request);
-                  Response response;
-                  if constexpr (std::is_invocable_v<Handle, Request&, Response&,
-                                                    const GatedCall&>) {
-                    DROPOUTD_RETURN_IF_ERROR(handle(request, response, call));
-                  } else {
-                    DROPOUTD_RETURN_IF_ERROR(handle(request, response));
-                  }
-                  return Serialize(response, answer);
-                });
+  return RunRaw(
+      gate, context, MethodOf<Request>(), in, out,
+      [&](const grpc::ByteBuffer& bytes, grpc::ByteBuffer& answer,
+          const GatedCall& call) -> absl::Status {
+        Request request;
+        DROPOUTD_RETURN_IF_ERROR(Parse(bytes, request));
+        QualifySession(call.tenant, request);
+        Response response;
+        if constexpr (std::is_invocable_v<Handle, Request&, Response&, const GatedCall&>) {
+          DROPOUTD_RETURN_IF_ERROR(handle(request, response, call));
+        } else {
+          DROPOUTD_RETURN_IF_ERROR(handle(request, response));
+        }
+        return Serialize(response, answer);
+      });
 }
 
 }  // namespace dropoutd

@@ -20,8 +20,7 @@ constexpr std::uint32_t NumberOf(std::uint32_t tag) { return tag >> 3; }
 
 }  // namespace
 
-WireReader::WireReader(Fragments fragments)
-    : fragment_(fragments.data()), depth_left_(kMaxDepth) {
+WireReader::WireReader(Fragments fragments) : fragment_(fragments.data()), depth_left_(kMaxDepth) {
   for (const std::string_view fragment : fragments) limit_ += fragment.size();
 }
 

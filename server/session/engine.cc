@@ -55,9 +55,9 @@ absl::Status Engine::CheckSpec(const SessionSpec& spec) const {
 absl::StatusOr<SessionView> Engine::CreateSession(SessionSpec spec) {
   DROPOUTD_RETURN_IF_ERROR(CheckSpec(spec));
   if (SessionIdOf(spec.session_id).empty()) spec.session_id += RandomId();
-  DROPOUTD_ASSIGN_OR_RETURN(std::shared_ptr<Session> made,
-                            Session::Make(spec, limits_.default_ttl,
-                                          limits_.max_layers_per_session, budget_, clock_));
+  DROPOUTD_ASSIGN_OR_RETURN(
+      std::shared_ptr<Session> made,
+      Session::Make(spec, limits_.default_ttl, limits_.max_layers_per_session, budget_, clock_));
   DROPOUTD_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
                             keeper_.Create(std::move(made), spec));
   return session->View();

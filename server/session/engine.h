@@ -21,6 +21,7 @@
 #include "server/session/session_keeper.h"
 #include "server/session/session_registry.h"
 #include "server/session/step_book.h"
+#include "server/session/step_call.h"
 #include "server/session/step_run.h"
 #include "server/session/sweeper.h"
 #include "server/store/store.h"
@@ -32,15 +33,6 @@ struct TensorRef {
   DataType dtype = DataType::kFloat32;
   Shape shape;
   const void* data = nullptr;
-};
-
-// Which step of which layer a call is about. session_id is the session's key (session_key.h).
-struct StepRef {
-  std::string_view session_id;
-  std::string_view layer_id;
-  std::optional<std::uint64_t> step;
-  std::int64_t sample_offset = 0;
-  std::optional<std::uint64_t> sequence_id = {};
 };
 
 struct SessionPage {

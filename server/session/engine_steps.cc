@@ -10,63 +10,24 @@
 #include "server/base/status_macros.h"
 #include "server/dropout/variant.h"
 #include "server/session/engine.h"
+#include "server/session/step_call.h"
 #include "server/session/step_run_state.h"
+#include "server/session/stream_draw.h"
 
 namespace dropoutd {
 namespace {
 
-// A step's key, if the call names a step.
-std::optional<StepKey> KeyOf(const StepRef& at) {
-  if (!at.step.has_value()) return std::nullopt;
-  return StepKey{*at.step, at.sample_offset, at.sequence_id.value_or(0)};
-}
+SharedBits Share(PackedBits bits) { return std::make_shared<const PackedBits>(std::move(bits)); }
 
 absl::Status StepRequired(const char* why) {
   return MakeError(Reason::kStepRequired, absl::StrCat("step: required ", why));
 }
 
 absl::Status StepNotFound(const StepRef& at, const char* why) {
-  return MakeError(Reason::kStepNotFound,
-                   absl::StrCat("step: no record of step ", at.step.value_or(0),
-                                " at sample_offset ", at.sample_offset, " of layer ",
-                                Quote(at.layer_id), why));
-}
-
-SharedBits Share(PackedBits bits) { return std::make_shared<const PackedBits>(std::move(bits)); }
-
-// A call's session, layer and place, gathered at its start.
-struct Call : StepPlace {
-  Coordinates coordinates;
-
-  const LayerConfig& config() const { return *layer.config; }
-  DropRate PresentRate() const {
-    const auto step = layer.key.has_value() ? std::optional(layer.key->step) : std::nullopt;
-    return RateAt(config(), step, *layer.parameters);
-  }
-
-  // The plan of the step's record, for a tensor of `shape`.
-  absl::StatusOr<Plan> RecordedPlan(const StepRecord& record, const Shape& shape) const {
-    return MakePlan(*record.config, record.mode, record.rate, coordinates, shape);
-  }
-
-  // The plan of the layer as it is now.
-  absl::StatusOr<Plan> PresentPlan(const Shape& shape) const {
-    return MakePlan(config(), layer.mode, PresentRate(), coordinates, shape);
-  }
-};
-
-Call MakeCall(StepPlace place, const StepRef& at) {
-  Call call;
-  static_cast<StepPlace&>(call) = std::move(place);
-  call.coordinates = {call.session->seed(), at.step.value_or(0), at.sample_offset,
-                      at.sequence_id.value_or(0)};
-  return call;
-}
-
-absl::StatusOr<Call> BeginCall(SessionKeeper& keeper, const StepRef& at, bool needs_record) {
-  DROPOUTD_ASSIGN_OR_RETURN(
-      StepPlace place, keeper.FindStep(at.session_id, at.layer_id, KeyOf(at), needs_record));
-  return MakeCall(std::move(place), at);
+  return MakeError(
+      Reason::kStepNotFound,
+      absl::StrCat("step: no record of step ", at.step.value_or(0), " at sample_offset ",
+                   at.sample_offset, " of layer ", Quote(at.layer_id), why));
 }
 
 // What the layer, as it is now, cannot do without.
@@ -84,21 +45,11 @@ absl::Status CheckCoordinates(const Call& call, const StepRef& at) {
   return absl::OkStatus();
 }
 
-StepRecord MakeRecord(const LayerSnapshot& layer, const Plan& plan) {
-  StepRecord record;
-  record.config = layer.config;
-  record.mode = layer.mode;
-  record.rate = plan.rate;
-  record.shape = plan.layout.tensor;
-  return record;
-}
-
 // Bytes of the noise where it is held whole: a bit or a float64 an element.
 absl::Status CheckMaskSize(const Plan& plan, const Limits& limits) {
   const auto count = static_cast<std::size_t>(plan.mask_shape.ElementCount());
-  const std::size_t most =
-      plan.Draws() && !plan.IsBinary() ? limits.max_mask_bytes / sizeof(double)
-                                       : limits.max_mask_bytes * 8;
+  const std::size_t most = plan.Draws() && !plan.IsBinary() ? limits.max_mask_bytes / sizeof(double)
+                                                            : limits.max_mask_bytes * 8;
   if (count <= most) return absl::OkStatus();
   return MakeError(Reason::kQuotaMessageBytes,
                    absl::StrCat("shape: ", plan.layout.tensor.ToString(), " has a mask of ", count,
@@ -114,8 +65,9 @@ bool DrawsAhead(const Plan& plan) {
 // Fresh bits are collected only if they can be kept.
 Pass::Bits Collect(const Plan& plan, bool wanted, const MaskCache& cache, const Limits& limits) {
   const auto byte_size = static_cast<std::size_t>(plan.layout.noise.ElementCount()) / 8;
-  return wanted || byte_size < std::min(cache.budget(), limits.max_mask_bytes) ? Pass::Bits::kKeep
-                                                                              : Pass::Bits::kForget;
+  return wanted || byte_size < std::min(cache.budget(), limits.max_mask_bytes)
+             ? Pass::Bits::kKeep
+             : Pass::Bits::kForget;
 }
 
 // `bits` and `scales`: of the plan's noise, if it draws bits.
@@ -145,100 +97,6 @@ MaskView DrawMaskView(const Plan& plan) {
   return MakeMaskView(plan, std::move(bits), std::move(scales));
 }
 
-// A step whose mask came from the stream.
-struct StreamStep {
-  Plan plan;
-  SharedBits bits;
-};
-
-bool CanReplay(const StepRecord& record, const Shape& shape) {
-  return record.pinned != nullptr && record.shape == shape;
-}
-
-// The mask of a train Forward with a sequential generator: the step's own if it ran
-// before with this shape, else drawn from the session's stream and recorded.
-absl::StatusOr<StreamStep> TakeFromStream(Call& call, const StepRef& at, const Shape& shape,
-                                          MaskCache& cache) {
-  SharedStream& shared = call.session->stream();
-  const std::lock_guard turn(shared.mutex);
-  // The record is looked at again, because a call before this one in the stream may have been
-  // a twin. Mode and options stay those that the call began with.
-  DROPOUTD_ASSIGN_OR_RETURN(LayerSnapshot now, call.session->Snapshot(at.layer_id, KeyOf(at)));
-  if (now.state != call.layer.state) now.record.reset();  // Another layer took its name.
-  call.layer.record = std::move(now.record);
-  if (call.layer.record.has_value() && CanReplay(*call.layer.record, shape)) {
-    const StepRecord& record = *call.layer.record;
-    DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, call.RecordedPlan(record, shape));
-    return StreamStep{plan, record.pinned};
-  }
-  DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, call.PresentPlan(shape));
-  PackedBits bits(static_cast<std::size_t>(plan.layout.noise.ElementCount()));
-  // Bytes first: making room may cost another step, which a call that fails must not do.
-  DROPOUTD_RETURN_IF_ERROR(cache.Reserve(bits.byte_size()));
-  const StepKey key = *call.layer.key;
-  if (const absl::Status room = call.session->MakeRoom(*call.layer.state, key); !room.ok()) {
-    cache.Unreserve(bits.byte_size());
-    return room;
-  }
-  const SequentialNoise before = shared.noise;
-  shared.noise.Draw(plan.rate.p, bits);
-  StepRecord record = MakeRecord(call.layer, plan);
-  record.pinned = Share(std::move(bits));
-  const SharedBits pinned = record.pinned;
-  const absl::Status committed =
-      call.session->Commit(*call.layer.state, key, std::move(record), nullptr, nullptr,
-                           Session::IfPresent::kReplace);
-  if (!committed.ok()) {
-    // The layer went meanwhile: the stream must not have moved.
-    shared.noise = before;
-    cache.Unreserve(pinned->byte_size());
-    return committed;
-  }
-  return StreamStep{plan, pinned};
-}
-
-// How often a draw is tried against those of other servers.
-constexpr int kMostDraws = 32;
-
-// TakeFromStream where the stream and the step are in the store.
-absl::StatusOr<StreamStep> TakeFromStoredStream(Call& call, const Shape& shape, MaskCache& cache,
-                                                SessionKeeper& keeper) {
-  // This server's own draws wait for each other here, and not at the store.
-  const std::lock_guard turn(call.session->stream().mutex);
-  for (int i = 0; i < kMostDraws; ++i) {
-    DROPOUTD_ASSIGN_OR_RETURN(StreamPlace from, keeper.ReadStream(call));
-    call.layer.record = from.record;
-    if (from.record.has_value() && CanReplay(*from.record, shape)) {
-      DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, call.RecordedPlan(*from.record, shape));
-      return StreamStep{plan, from.record->pinned};
-    }
-    DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, call.PresentPlan(shape));
-    PackedBits bits(static_cast<std::size_t>(plan.layout.noise.ElementCount()));
-    SequentialNoise noise(call.session->seed());
-    if (from.state.has_value() && !noise.SetState(*from.state)) {
-      return MakeError(Reason::kStoreCorrupt, "the store's record of a stream is damaged");
-    }
-    // Bytes first: a call that fails must not have drawn.
-    DROPOUTD_RETURN_IF_ERROR(cache.Reserve(bits.byte_size()));
-    noise.Draw(plan.rate.p, bits);
-    StepRecord record = MakeRecord(call.layer, plan);
-    record.pinned = Share(std::move(bits));
-    const SharedBits pinned = record.pinned;
-    const absl::Status drawn = keeper.CommitDraw(call, from, noise.State(), record);
-    if (drawn.ok()) {
-      const absl::Status kept =
-          call.session->Commit(*call.layer.state, *call.layer.key, std::move(record), nullptr,
-                               nullptr, Session::IfPresent::kReplace);
-      // Without room here the store's copy serves.
-      if (!kept.ok()) cache.Unreserve(pinned->byte_size());
-      return StreamStep{plan, pinned};
-    }
-    cache.Unreserve(pinned->byte_size());
-    if (drawn.code() != absl::StatusCode::kAborted) return drawn;
-  }
-  return MakeError(Reason::kStoreUnavailable, "too many draws of the session at once");
-}
-
 // Whether Backward of the step will need its input.
 bool NeedsInput(const Plan& plan) {
   return plan.action == Action::kLinear ||
@@ -255,7 +113,8 @@ absl::StatusOr<std::shared_ptr<RetainedInput>> MakeRetained(DataType dtype, cons
     return MakeError(Reason::kQuotaMessageBytes,
                      absl::StrCat("input: ", shape.ToString(), " of ", element_size,
                                   "-byte elements; this layer keeps its input, and the most "
-                                  "allowed is ", limits.input_cache_bytes, " bytes"));
+                                  "allowed is ",
+                                  limits.input_cache_bytes, " bytes"));
   }
   auto retained = std::make_shared<RetainedInput>();
   retained->dtype = dtype;
@@ -268,8 +127,8 @@ absl::StatusOr<std::shared_ptr<RetainedInput>> MakeRetained(DataType dtype, cons
 }  // namespace
 
 // A Forward over a shared store in one round trip: it begins on the copy that is here, and the
-// write of its record says whether that was up to date. An error if it was not, or if the Forward is of
-// another kind: then the store must be asked first.
+// write of its record says whether that was up to date. An error if it was not, or if the Forward
+// is of another kind: then the store must be asked first.
 absl::StatusOr<StepRun> Engine::BeginForwardHere(const StepRef& at, DataType dtype,
                                                  const Shape& shape, bool return_mask) {
   const absl::Status other_way = absl::FailedPreconditionError("ask the store first");
@@ -314,10 +173,7 @@ absl::StatusOr<StepRun> Engine::BeginForward(const StepRef& at, DataType dtype, 
   SharedBits bits;
   if (plan.Draws() && IsSequential(call.config().generator)) {
     DROPOUTD_RETURN_IF_ERROR(CheckMaskSize(plan, limits_));
-    DROPOUTD_ASSIGN_OR_RETURN(
-        StreamStep step, keeper_.store() != nullptr
-                             ? TakeFromStoredStream(call, shape, cache_, keeper_)
-                             : TakeFromStream(call, at, shape, cache_));
+    DROPOUTD_ASSIGN_OR_RETURN(StreamStep step, TakeFromStream(call, at, shape, cache_, keeper_));
     plan = step.plan;
     bits = std::move(step.bits);
     state->is_recorded = true;
@@ -444,10 +300,9 @@ absl::StatusOr<BackwardOutcome> Engine::FinishBackward(StepRun& run) {
   if (state.concrete.has_value()) {
     outcome.parameter_gradients.push_back(MakeScalar(kLogitP, state.concrete->logit_p()));
     const auto& options = std::get<ConcreteOptions>(state.place.layer.record->config->options);
-    outcome.parameter_gradients.push_back(
-        MakeScalar(kLogitPRegularizer, ConcreteRegularizerGradient(
-                                           state.plan, options,
-                                           state.options.weight_squared_norm)));
+    outcome.parameter_gradients.push_back(MakeScalar(
+        kLogitPRegularizer,
+        ConcreteRegularizerGradient(state.plan, options, state.options.weight_squared_norm)));
   }
   if (state.linear.has_value()) {
     outcome.parameter_gradients.push_back(std::move(state.linear->weight));
@@ -477,9 +332,9 @@ absl::StatusOr<ForwardOutcome> Engine::Forward(const StepRef& at, const TensorRe
 
 absl::Status Engine::Backward(const StepRef& at, const TensorRef& output_gradient,
                               void* input_gradient, bool release) {
-  DROPOUTD_ASSIGN_OR_RETURN(StepRun run, BeginBackward(at, output_gradient.dtype,
-                                                       output_gradient.shape,
-                                                       {release, std::nullopt}));
+  DROPOUTD_ASSIGN_OR_RETURN(
+      StepRun run,
+      BeginBackward(at, output_gradient.dtype, output_gradient.shape, {release, std::nullopt}));
   run.Run(0, static_cast<std::size_t>(output_gradient.shape.ElementCount()), output_gradient.data,
           input_gradient);
   return FinishBackward(run).status();
@@ -498,9 +353,8 @@ absl::StatusOr<MaskView> Engine::GetMask(const StepRef& at, const std::optional<
     }
   }
   const Shape& wanted = shape.has_value() ? *shape : record->shape;
-  DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, record.has_value()
-                                                 ? call.RecordedPlan(*record, wanted)
-                                                 : call.PresentPlan(wanted));
+  DROPOUTD_ASSIGN_OR_RETURN(const Plan plan, record.has_value() ? call.RecordedPlan(*record, wanted)
+                                                                : call.PresentPlan(wanted));
   DROPOUTD_RETURN_IF_ERROR(CheckMaskSize(plan, limits_));
   if (!plan.Draws()) return DrawMaskView(plan);
   if (record.has_value() && wanted == record->shape) {
@@ -509,8 +363,7 @@ absl::StatusOr<MaskView> Engine::GetMask(const StepRef& at, const std::optional<
     if (bits == nullptr) {
       MaskView view = DrawMaskView(plan);
       if (record->mask_id != 0) {
-        call.session->Recache(*call.layer.state, call.layer.record_key, record->mask_id,
-                              view.bits);
+        call.session->Recache(*call.layer.state, call.layer.record_key, record->mask_id, view.bits);
       }
       return view;
     }
@@ -520,8 +373,9 @@ absl::StatusOr<MaskView> Engine::GetMask(const StepRef& at, const std::optional<
   }
   const LayerConfig& config = record.has_value() ? *record->config : call.config();
   if (IsSequential(config.generator)) {
-    return StepNotFound(at, " with this shape, and a sequential generator has no mask before its "
-                            "Forward");
+    return StepNotFound(at,
+                        " with this shape, and a sequential generator has no mask before its "
+                        "Forward");
   }
   return DrawMaskView(plan);
 }

@@ -7,10 +7,10 @@ namespace dropoutd {
 
 absl::Status MaskCache::Reserve(std::size_t byte_size) {
   if (StepCache::Reserve(byte_size)) return absl::OkStatus();
-  return MakeError(Reason::kQuotaMaskCache,
-                   absl::StrCat("a mask of ", byte_size, " bytes does not fit the mask cache: ",
-                                reserved(), " of ", budget(),
-                                " bytes hold masks of sequential generators; release steps"));
+  return MakeError(
+      Reason::kQuotaMaskCache,
+      absl::StrCat("a mask of ", byte_size, " bytes does not fit the mask cache: ", reserved(),
+                   " of ", budget(), " bytes hold masks of sequential generators; release steps"));
 }
 
 }  // namespace dropoutd

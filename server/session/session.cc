@@ -100,8 +100,8 @@ bool Session::MadeFrom(const SessionSpec& spec) const {
 SessionView Session::View() const {
   SessionView view{session_id_, seed_, Mode::kTrain, {}, ttl_, create_time_, {}};
   const SteadyTime expire = expire_time_;
-  view.expire_time = clock_.WallNow() + std::chrono::duration_cast<WallTime::duration>(
-                                            expire - clock_.Now());
+  view.expire_time =
+      clock_.WallNow() + std::chrono::duration_cast<WallTime::duration>(expire - clock_.Now());
   const std::lock_guard lock(mutex_);
   view.mode = mode_;
   view.layers.reserve(layers_.size());
@@ -309,8 +309,8 @@ absl::Status Session::SetParameters(LayerState& layer, SharedParameters paramete
   const std::size_t before = layer.parameters != nullptr ? layer.parameters->byte_size() : 0;
   const std::size_t after = parameters != nullptr ? parameters->byte_size() : 0;
   std::atomic<std::size_t>& total = budget_.parameter_bytes;
-  if (after > before && total.fetch_add(after - before) + (after - before) >
-                            budget_.max_parameter_bytes) {
+  if (after > before &&
+      total.fetch_add(after - before) + (after - before) > budget_.max_parameter_bytes) {
     total.fetch_sub(after - before);
     return MakeError(Reason::kQuotaParameterBytes,
                      absl::StrCat("parameters of ", after, " bytes do not fit, the server holds ",

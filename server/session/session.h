@@ -78,11 +78,11 @@ struct LayerSnapshot {
   std::shared_ptr<const LayerConfig> config;
   Mode mode = Mode::kTrain;
   std::uint64_t revision = 1;
-  SharedParameters parameters;       // Never null.
+  SharedParameters parameters;  // Never null.
   std::uint64_t parameters_version = 0;
-  std::optional<StepKey> key;        // That a record written now has.
-  std::optional<StepRecord> record;  // Of the step that was asked for,
-  StepKey record_key;                // and where it is.
+  std::optional<StepKey> key;                     // That a record written now has.
+  std::optional<StepRecord> record;               // Of the step that was asked for,
+  StepKey record_key;                             // and where it is.
   std::shared_ptr<const RetainedInput> retained;  // Its input, if that came from the store.
 };
 
@@ -113,8 +113,7 @@ class Session {
                                                             const SessionImage& image,
                                                             const ParametersByUid& parameters,
                                                             std::size_t max_layers,
-                                                            StepBudget& budget,
-                                                            const Clock& clock);
+                                                            StepBudget& budget, const Clock& clock);
   ~Session();
 
   // What a store keeps of it, and back: layers that are still there keep their steps.
@@ -219,8 +218,7 @@ class Session {
   static LayerView ViewOf(const LayerState& layer);
   void Remove(LayerState& layer);
   absl::Status ReplaceParameters(LayerState& layer, Parameters parameters);
-  absl::Status SetParameters(LayerState& layer, SharedParameters parameters,
-                             std::uint64_t version);
+  absl::Status SetParameters(LayerState& layer, SharedParameters parameters, std::uint64_t version);
   std::shared_ptr<LayerState> NewLayer(const LayerImage& image);
 
   const std::string session_id_;

@@ -23,8 +23,8 @@ namespace {
 constexpr std::uint32_t kFormat = 1;
 
 absl::Status Corrupt(const char* what) {
-  return MakeError(Reason::kStoreCorrupt, absl::StrCat("the store's record of ", what,
-                                                       " is damaged"));
+  return MakeError(Reason::kStoreCorrupt,
+                   absl::StrCat("the store's record of ", what, " is damaged"));
 }
 
 // Layers as the records that DecodeLayer reads.
@@ -48,8 +48,9 @@ struct EncodedSession {
 
 template <typename Codec>
 void Describe(Codec& codec, EncodedSession& s) {
-  codec(s.image.incarnation, s.image.seed, s.image.seed_given, s.image.ttl_given, s.image.ttl, s.image.create_time,
-        s.image.created_mode, s.created_layers, s.image.mode, s.image.next_uid, s.layers);
+  codec(s.image.incarnation, s.image.seed, s.image.seed_given, s.image.ttl_given, s.image.ttl,
+        s.image.create_time, s.image.created_mode, s.created_layers, s.image.mode, s.image.next_uid,
+        s.layers);
 }
 
 struct StepFields {

@@ -35,7 +35,8 @@ struct LayerImage {
 
 // A session, but for its steps. Times in nanoseconds, since 1970 where they are points.
 struct SessionImage {
-  std::uint64_t incarnation = 0;  // Drawn when it is made: tells it from one that had its key before.
+  std::uint64_t incarnation =
+      0;  // Drawn when it is made: tells it from one that had its key before.
   std::uint64_t seed = 0;
   bool seed_given = false;
   std::optional<std::int64_t> ttl_given;
@@ -58,8 +59,8 @@ struct StepImage {
   DropRate rate;
   Shape shape;
   std::uint64_t parameters_version = 0;
-  bool has_input = false;  // The payload is the Forward's input.
-  bool has_bits = false;   // The payload is the bits of a sequential generator.
+  bool has_input = false;   // The payload is the Forward's input.
+  bool has_bits = false;    // The payload is the bits of a sequential generator.
   std::uint64_t nonce = 0;  // Drawn for each Forward: tells one's record from another's.
 };
 

@@ -44,12 +44,9 @@ Session::Session(std::string_view session_id, const SessionImage& image, std::si
   for (const LayerConfig& each : image.created_layers) created_layers_.push_back(Share(each));
 }
 
-absl::StatusOr<std::shared_ptr<Session>> Session::FromImage(std::string_view session_id,
-                                                            const SessionImage& image,
-                                                            const ParametersByUid& parameters,
-                                                            std::size_t max_layers,
-                                                            StepBudget& budget,
-                                                            const Clock& clock) {
+absl::StatusOr<std::shared_ptr<Session>> Session::FromImage(
+    std::string_view session_id, const SessionImage& image, const ParametersByUid& parameters,
+    std::size_t max_layers, StepBudget& budget, const Clock& clock) {
   std::shared_ptr<Session> session(new Session(session_id, image, max_layers, budget, clock));
   DROPOUTD_RETURN_IF_ERROR(session->Restore(image, parameters));
   return session;

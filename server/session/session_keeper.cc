@@ -46,8 +46,8 @@ absl::Status SessionKeeper::Translate(const absl::Status& status, std::string_vi
 }
 
 WallTime SessionKeeper::StoredExpiry(const Session& session) const {
-  return clock_.WallNow() + std::chrono::duration_cast<WallTime::duration>(
-                                session.ttl() + session.ttl() / kRenewals);
+  return clock_.WallNow() +
+         std::chrono::duration_cast<WallTime::duration>(session.ttl() + session.ttl() / kRenewals);
 }
 
 // The copy that is here, made if need be. It may be stale.
@@ -66,7 +66,8 @@ absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Load(std::string_view ke
   const auto answer = store_->Query(key, {});
   if (!answer.ok()) return Translate(answer.status(), key);
   DROPOUTD_ASSIGN_OR_RETURN(const SessionImage image, DecodeSession(*answer->document));
-  DROPOUTD_ASSIGN_OR_RETURN(const ParametersByUid parameters, MissingParameters(key, answer->version, image, {}));
+  DROPOUTD_ASSIGN_OR_RETURN(const ParametersByUid parameters,
+                            MissingParameters(key, answer->version, image, {}));
   DROPOUTD_ASSIGN_OR_RETURN(
       std::shared_ptr<Session> session,
       Session::FromImage(key, image, parameters, limits_.max_layers_per_session, budget_, clock_));
@@ -75,8 +76,8 @@ absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Load(std::string_view ke
   return registry_.Adopt(std::move(session));
 }
 
-// Asks the store for fields, renewing the session, and brings the copy up to date, or replaces it by
-// the session that has its key now; `was_stale` says whether it was not.
+// Asks the store for fields, renewing the session, and brings the copy up to date, or replaces it
+// by the session that has its key now; `was_stale` says whether it was not.
 absl::StatusOr<StoreAnswer> SessionKeeper::Ask(std::shared_ptr<Session>& session,
                                                std::vector<std::string> fields, bool& was_stale) {
   const StoreField mine = IncarnationField(session->incarnation());
@@ -265,9 +266,9 @@ absl::Status SessionKeeper::CheckCount() {
   const auto count = store_->Count();
   if (!count.ok()) return Translate(count.status(), "");
   if (*count < limits_.max_sessions) return absl::OkStatus();
-  return MakeError(Reason::kQuotaSessions, absl::StrCat("the store holds ", *count,
-                                                        " sessions, the most allowed is ",
-                                                        limits_.max_sessions));
+  return MakeError(Reason::kQuotaSessions,
+                   absl::StrCat("the store holds ", *count, " sessions, the most allowed is ",
+                                limits_.max_sessions));
 }
 
 absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Create(std::shared_ptr<Session> session,
@@ -332,9 +333,9 @@ absl::StatusOr<std::vector<SessionView>> SessionKeeper::List(std::string_view af
       if (!answer.ok()) return Translate(answer.status(), key);
       DROPOUTD_ASSIGN_OR_RETURN(const SessionImage image, DecodeSession(*answer->document));
       // A listing needs no parameters, and renews nothing.
-      DROPOUTD_ASSIGN_OR_RETURN(const auto session,
-                                Session::FromImage(key, image, {}, limits_.max_layers_per_session,
-                                                   budget_, clock_));
+      DROPOUTD_ASSIGN_OR_RETURN(
+          const auto session,
+          Session::FromImage(key, image, {}, limits_.max_layers_per_session, budget_, clock_));
       views.push_back(session->View());
       views.back().expire_time = answer->expire_time;
     }

@@ -32,9 +32,9 @@ struct StepPlace {
 
 // What a draw from a session's sequential generator starts from.
 struct StreamPlace {
-  std::optional<std::string> state;      // Of the stream; nothing: its beginning.
-  std::optional<std::string> step;       // The step's record, as the store has it,
-  std::optional<StepRecord> record;      // and as it is.
+  std::optional<std::string> state;  // Of the stream; nothing: its beginning.
+  std::optional<std::string> step;   // The step's record, as the store has it,
+  std::optional<StepRecord> record;  // and as it is.
 };
 
 // Without a store sessions live in the registry alone. With one, the registry holds copies of those

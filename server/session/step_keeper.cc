@@ -40,8 +40,9 @@ std::vector<StepKey> KeysOf(const LayerSnapshot& layer, const StepKey& asked) {
 
 }  // namespace
 
-absl::StatusOr<std::optional<std::string>> SessionKeeper::ReadField(
-    std::string_view key, StoreVersion version, const std::string& name) {
+absl::StatusOr<std::optional<std::string>> SessionKeeper::ReadField(std::string_view key,
+                                                                    StoreVersion version,
+                                                                    const std::string& name) {
   StoreQuery query;
   query.known_version = version;
   query.fields = {name};
@@ -203,31 +204,30 @@ std::future<absl::StatusOr<bool>> SessionKeeper::StartRecord(const StepPlace& pl
   change.writes.push_back({name, EncodeStep(ImageOf(layer, record, input != nullptr), payload)});
   const auto promise = std::make_shared<std::promise<absl::StatusOr<bool>>>();
   std::future<absl::StatusOr<bool>> written = promise->get_future();
-  store_->StartCommit(KeyOf(*place.session), std::move(change),
-                      [this, promise, session = place.session, only_if_absent](
-                          const auto& committed) {
-                        if (committed.status().code() == absl::StatusCode::kAborted) {
-                          // Or the session is another by now.
-                          if (only_if_absent) {
-                            promise->set_value(false);
-                          } else {
-                            promise->set_value(Translate(absl::NotFoundError(""),
-                                                         KeyOf(*session)));
-                          }
-                        } else if (!committed.ok()) {
-                          promise->set_value(Translate(committed.status(), KeyOf(*session)));
-                        } else {
-                          promise->set_value(true);
-                        }
-                      });
+  store_->StartCommit(
+      KeyOf(*place.session), std::move(change),
+      [this, promise, session = place.session, only_if_absent](const auto& committed) {
+        if (committed.status().code() == absl::StatusCode::kAborted) {
+          // Or the session is another by now.
+          if (only_if_absent) {
+            promise->set_value(false);
+          } else {
+            promise->set_value(Translate(absl::NotFoundError(""), KeyOf(*session)));
+          }
+        } else if (!committed.ok()) {
+          promise->set_value(Translate(committed.status(), KeyOf(*session)));
+        } else {
+          promise->set_value(true);
+        }
+      });
   return written;
 }
 
 absl::StatusOr<std::shared_ptr<const RetainedInput>> SessionKeeper::ReadInput(
     const StepPlace& place) {
-  DROPOUTD_ASSIGN_OR_RETURN(
-      const auto bytes, ReadField(KeyOf(*place.session), place.session->version(),
-                                  StepField(place.layer.state->uid, place.layer.record_key)));
+  DROPOUTD_ASSIGN_OR_RETURN(const auto bytes,
+                            ReadField(KeyOf(*place.session), place.session->version(),
+                                      StepField(place.layer.state->uid, place.layer.record_key)));
   if (!bytes.has_value()) return nullptr;
   DROPOUTD_ASSIGN_OR_RETURN(const DecodedStep step, DecodeStep(*bytes));
   // Another Forward of the step may have come between.

@@ -62,8 +62,9 @@ class StepRun {
   bool parallel() const;
 
   // Elements begin .. begin + n - 1 of the call's tensor, from x to y, each
-  // once and in their order where not parallel(). begin and, but for the end, n are multiples of Pass::kGranule. x and y have any
-  // alignment; they may be the same place, and must not overlap otherwise.
+  // once and in their order where not parallel(). begin and, but for the end, n are multiples of
+  // Pass::kGranule. x and y have any alignment; they may be the same place, and must not overlap
+  // otherwise.
   void Run(std::size_t begin, std::size_t n, const void* x, void* y);
 
  private:

@@ -24,10 +24,10 @@ struct StepRun::State {
 
   // Forward.
   bool return_mask = false;
-  bool is_recorded = false;                 // By a sequential generator's draw.
-  std::optional<StepRecord> record;         // To be written, and
+  bool is_recorded = false;                   // By a sequential generator's draw.
+  std::optional<StepRecord> record;           // To be written, and
   std::future<absl::StatusOr<bool>> written;  // whether the store has; without one, not valid.
-  std::shared_ptr<RetainedInput> retaining;  // The input, while it comes in.
+  std::shared_ptr<RetainedInput> retaining;   // The input, while it comes in.
 
   // Backward.
   BackwardOptions options;

@@ -91,8 +91,8 @@ absl::StatusOr<std::vector<StoreField>> MemoryStore::Scan(std::string_view key,
   return found;
 }
 
-absl::StatusOr<std::uint64_t> MemoryStore::EraseRange(std::string_view key,
-                                                      const FieldRange& range, std::size_t keep) {
+absl::StatusOr<std::uint64_t> MemoryStore::EraseRange(std::string_view key, const FieldRange& range,
+                                                      std::size_t keep) {
   const std::lock_guard lock(mutex_);
   Session* const session = Find(key);
   if (session == nullptr || range.last <= range.first) return std::uint64_t{0};
@@ -118,8 +118,7 @@ absl::StatusOr<std::vector<std::string>> MemoryStore::List(std::string_view pref
   const std::lock_guard lock(mutex_);
   const StoreTime now = now_();
   auto at = after < prefix ? sessions_.lower_bound(prefix) : sessions_.upper_bound(after);
-  for (; at != sessions_.end() && at->first.starts_with(prefix) && keys.size() < limit;
-       ++at) {
+  for (; at != sessions_.end() && at->first.starts_with(prefix) && keys.size() < limit; ++at) {
     if (at->second.expire_time > now) keys.push_back(at->first);
   }
   return keys;

@@ -19,7 +19,7 @@ namespace dropoutd {
 struct RedisAddress {
   std::string host;
   int port = 6379;
-  std::string user;  // Empty: the default one.
+  std::string user;      // Empty: the default one.
   std::string password;  // Empty: none is needed.
   int database = 0;
   std::chrono::milliseconds connect_timeout{1000};

@@ -260,9 +260,9 @@ absl::StatusOr<StoreAnswer> RedisStore::Query(std::string_view key, const StoreQ
   if (query.expire_time.has_value()) expire = absl::StrCat(ToMilliseconds(*query.expire_time));
   RedisArguments arguments = {key, known, expire};
   arguments.insert(arguments.end(), query.fields.begin(), query.fields.end());
-  DROPOUTD_ASSIGN_OR_RETURN(const RedisReply reply,
-                            Call(Scripts().query, {keys.d, keys.f, keys.n, kAllExpiries},
-                                 arguments));
+  DROPOUTD_ASSIGN_OR_RETURN(
+      const RedisReply reply,
+      Call(Scripts().query, {keys.d, keys.f, keys.n, kAllExpiries}, arguments));
   const Parts parts(*reply);
   if (parts.word() == "none") return NotThere();
   if (parts.word() == "bad") return Damaged();
@@ -356,15 +356,13 @@ absl::StatusOr<std::uint64_t> RedisStore::Count() {
 absl::Status RedisStore::RemoveExpired() {
   const std::string now = absl::StrCat(ToMilliseconds(std::chrono::system_clock::now()));
   while (true) {
-    DROPOUTD_ASSIGN_OR_RETURN(const RedisReply reply, Call(Scripts().remove_expired,
-                                                           {kAllKeys, kAllExpiries}, {now}));
+    DROPOUTD_ASSIGN_OR_RETURN(const RedisReply reply,
+                              Call(Scripts().remove_expired, {kAllKeys, kAllExpiries}, {now}));
     if (reply->type != REDIS_REPLY_INTEGER) return Nonsense();
     if (reply->integer == 0) return absl::OkStatus();
   }
 }
 
-absl::Status RedisStore::Check() {
-  return Call(Scripts().check, {"dropout:check"}, {}).status();
-}
+absl::Status RedisStore::Check() { return Call(Scripts().check, {"dropout:check"}, {}).status(); }
 
 }  // namespace dropoutd

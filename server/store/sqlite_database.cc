@@ -74,8 +74,8 @@ absl::StatusOr<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::
                                                                      bool read_only) {
   std::unique_ptr<SqliteDatabase> database(new SqliteDatabase());
   const int access = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-  DROPOUTD_RETURN_IF_ERROR(SqliteStatus(sqlite3_open_v2(path.c_str(), &database->handle_,
-                                                        access | SQLITE_OPEN_NOMUTEX, nullptr)));
+  DROPOUTD_RETURN_IF_ERROR(SqliteStatus(
+      sqlite3_open_v2(path.c_str(), &database->handle_, access | SQLITE_OPEN_NOMUTEX, nullptr)));
   sqlite3_busy_timeout(database->handle_, kBusyMilliseconds);
   return database;
 }

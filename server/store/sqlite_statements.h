@@ -12,8 +12,8 @@ namespace dropoutd {
 // The file's user_version. A server upgrades a file with a lower one.
 inline constexpr std::int64_t kSqliteSchemaVersion = 1;
 
-// Makes the tables, and sets the version. A session's version is negative from the moment that it is
-// set aside; values are framed (framing.h).
+// Makes the tables, and sets the version. A session's version is negative from the moment that it
+// is set aside; values are framed (framing.h).
 extern const char* const kSqliteSchema;
 
 // Of one connection. Not thread-safe.

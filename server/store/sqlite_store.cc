@@ -20,7 +20,7 @@ namespace dropoutd {
 namespace {
 
 constexpr std::string_view kDocument = "document";
-constexpr std::size_t kMostJobs = 1024;            // Of one transaction.
+constexpr std::size_t kMostJobs = 1024;               // Of one transaction.
 constexpr std::size_t kMostValueBytes = 500'000'000;  // SQLite's own limit is twice that.
 
 absl::Status NotThere() { return absl::NotFoundError("the store has no such session"); }
@@ -111,7 +111,8 @@ absl::Status SqliteStore::MakeSchema() {
   if (version == kSqliteSchemaVersion) return absl::OkStatus();
   DROPOUTD_ASSIGN_OR_RETURN(const std::int64_t tables,
                             database_->ReadInteger("SELECT count(*) FROM sqlite_schema"));
-  if (tables != 0) return MakeError(Reason::kStoreUnavailable, "is the database of another program");
+  if (tables != 0)
+    return MakeError(Reason::kStoreUnavailable, "is the database of another program");
   return database_->Execute(absl::StrCat("BEGIN;", kSqliteSchema, "COMMIT"));
 }
 
@@ -190,8 +191,8 @@ void SqliteStore::RunJobs(std::deque<Job>& jobs) {
   for (std::size_t i = 0; i < jobs.size(); ++i) jobs[i].done(std::move(results[i]));
 }
 
-absl::StatusOr<SqliteStore::Row> SqliteStore::FindRow(SqliteStatements& statements, std::string_view key,
-                                                      StoreTime now) {
+absl::StatusOr<SqliteStore::Row> SqliteStore::FindRow(SqliteStatements& statements,
+                                                      std::string_view key, StoreTime now) {
   Row row;
   std::int64_t version = 0;
   if (statements.find.Bind(1, key).Step()) {
@@ -232,8 +233,7 @@ absl::Status SqliteStore::RemoveRow(std::int64_t session) {
 absl::Status SqliteStore::WriteFields(std::int64_t session, const std::vector<StoreField>& writes) {
   for (const StoreField& write : writes) {
     if (!write.value.has_value()) {
-      DROPOUTD_RETURN_IF_ERROR(
-          statements_->erase_field.Bind(1, session).Bind(2, write.name).Run());
+      DROPOUTD_RETURN_IF_ERROR(statements_->erase_field.Bind(1, session).Bind(2, write.name).Run());
       continue;
     }
     const std::string framed = Frame(write.name, *write.value);
@@ -398,7 +398,8 @@ absl::StatusOr<StoreAnswer> SqliteStore::Read(std::string_view key, const StoreQ
     if (is_damaged) return DamagedValue();
   }
   for (const std::string& name : query.fields) {
-    DROPOUTD_ASSIGN_OR_RETURN(std::optional<std::string> value, ReadField(statements, row.id, name));
+    DROPOUTD_ASSIGN_OR_RETURN(std::optional<std::string> value,
+                              ReadField(statements, row.id, name));
     answer.fields.push_back({name, std::move(value)});
   }
   return answer;

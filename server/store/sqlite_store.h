@@ -79,7 +79,8 @@ class SqliteStore final : public Store {
   absl::StatusOr<std::uint64_t> RunJob(std::function<absl::StatusOr<std::uint64_t>()> work);
 
   // By the writer, or by a reader that holds readers_.
-  static absl::StatusOr<Row> FindRow(SqliteStatements& statements, std::string_view key, StoreTime now);
+  static absl::StatusOr<Row> FindRow(SqliteStatements& statements, std::string_view key,
+                                     StoreTime now);
   static absl::StatusOr<std::optional<std::string>> ReadField(SqliteStatements& statements,
                                                               std::int64_t session,
                                                               const std::string& name);

@@ -31,9 +31,9 @@ struct StoreField {
 struct StoreChange {
   // The version that the session must have, 0 for none yet; nothing: any but 0.
   std::optional<StoreVersion> expected_version;
-  std::optional<std::string> document;  // Replaces the document and adds 1 to the version.
-  std::vector<StoreField> conditions;   // What these fields must be before the change.
-  std::vector<StoreField> writes;       // What they are after it.
+  std::optional<std::string> document;   // Replaces the document and adds 1 to the version.
+  std::vector<StoreField> conditions;    // What these fields must be before the change.
+  std::vector<StoreField> writes;        // What they are after it.
   std::optional<StoreTime> expire_time;  // When the session goes; required with version 0.
 };
 

@@ -71,8 +71,7 @@ std::string SizeName(std::size_t byte_size) {
 // Keeps the compiler from dropping a copy whose result nobody reads.
 void Use(const void* memory) { asm volatile("" : : "r"(memory) : "memory"); }
 
-void BenchSize(std::size_t byte_size, double at_least, const PairOptions& options,
-               Report& report) {
+void BenchSize(std::size_t byte_size, double at_least, const PairOptions& options, Report& report) {
   Buffers buffers(byte_size);
   const Plan plan = TrainPlan(byte_size);
   const Timed copy = TimeOf(
@@ -96,10 +95,13 @@ void BenchAgainstNumpy(std::size_t byte_size, const PairOptions& options, Report
   const Plan plan = TrainPlan(byte_size);
   PythonBaseline numpy("numpy_dropout.py", {std::to_string(byte_size / 4), std::to_string(kP)});
   report.Add(RunPairs(
-      {"train forward, float32, " + SizeName(byte_size), "the notebook's NumPy",
-       static_cast<double>(byte_size), {}, {}, 20},
-      [&] { RunWhole(plan, nullptr, buffers); },
-      [&] { return numpy.Run(); }, options));
+      {"train forward, float32, " + SizeName(byte_size),
+       "the notebook's NumPy",
+       static_cast<double>(byte_size),
+       {},
+       {},
+       20},
+      [&] { RunWhole(plan, nullptr, buffers); }, [&] { return numpy.Run(); }, options));
 }
 
 }  // namespace

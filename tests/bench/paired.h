@@ -18,11 +18,11 @@ Timed TimeOf(std::function<void()> work, int repeats);
 struct Row {
   std::string what;
   std::string baseline;
-  double bytes = 0;                  // Moved by one run of the contender's work.
-  std::vector<double> ratios;        // Baseline's time by the contender's, pair by pair.
-  std::vector<double> seconds;       // The contender's, for one run of its work.
-  double at_least = 0;               // The figure asked for; 0: none.
-  double flops = 0;                  // Of one run, where they are what counts; else 0.
+  double bytes = 0;             // Moved by one run of the contender's work.
+  std::vector<double> ratios;   // Baseline's time by the contender's, pair by pair.
+  std::vector<double> seconds;  // The contender's, for one run of its work.
+  double at_least = 0;          // The figure asked for; 0: none.
+  double flops = 0;             // Of one run, where they are what counts; else 0.
 };
 
 struct PairOptions {

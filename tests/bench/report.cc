@@ -21,11 +21,10 @@ void Report::Add(Row row) {
   const double seconds = Quantile(row.seconds, 0.5);
   char wanted[16] = "-";
   if (row.at_least > 0) std::snprintf(wanted, sizeof(wanted), "%.2f", row.at_least);
-  std::printf("%-38s %-22s %7.2f  [%6.2f, %6.2f]  %9s %9.2f %s\n", row.what.c_str(),
-              row.baseline.c_str(), Quantile(row.ratios, 0.5), Quantile(row.ratios, 0.25),
-              Quantile(row.ratios, 0.75), wanted,
-              (row.flops > 0 ? row.flops : row.bytes) / seconds / 1e9,
-              row.flops > 0 ? "GFLOPS" : "GB/s");
+  std::printf(
+      "%-38s %-22s %7.2f  [%6.2f, %6.2f]  %9s %9.2f %s\n", row.what.c_str(), row.baseline.c_str(),
+      Quantile(row.ratios, 0.5), Quantile(row.ratios, 0.25), Quantile(row.ratios, 0.75), wanted,
+      (row.flops > 0 ? row.flops : row.bytes) / seconds / 1e9, row.flops > 0 ? "GFLOPS" : "GB/s");
   std::fflush(stdout);
   rows_.push_back(std::move(row));
 }
@@ -35,16 +34,16 @@ void Report::WriteJson(const std::string& path) const {
   json["simd_target"] = kernels::SimdTarget();
   json["rows"] = nlohmann::ordered_json::array();
   for (const Row& row : rows_) {
-    json["rows"].push_back({{"what", row.what},
-                            {"baseline", row.baseline},
-                            {"ratio_median", Quantile(row.ratios, 0.5)},
-                            {"ratio_quartiles", {Quantile(row.ratios, 0.25),
-                                                 Quantile(row.ratios, 0.75)}},
-                            {"at_least", row.at_least},
-                            {"seconds_median", Quantile(row.seconds, 0.5)},
-                            {"bytes", row.bytes},
-                            {"flops", row.flops},
-                            {"pairs", row.ratios.size()}});
+    json["rows"].push_back(
+        {{"what", row.what},
+         {"baseline", row.baseline},
+         {"ratio_median", Quantile(row.ratios, 0.5)},
+         {"ratio_quartiles", {Quantile(row.ratios, 0.25), Quantile(row.ratios, 0.75)}},
+         {"at_least", row.at_least},
+         {"seconds_median", Quantile(row.seconds, 0.5)},
+         {"bytes", row.bytes},
+         {"flops", row.flops},
+         {"pairs", row.ratios.size()}});
   }
   std::ofstream file(path);
   file << json.dump(2) << "\n";

@@ -20,9 +20,9 @@ TEST(LatencyHistogramTest, NothingIsZero) {
 }
 
 TEST(LatencyHistogramTest, OneValueIsEveryPercentile) {
-  for (const std::int64_t value : {std::int64_t{0}, std::int64_t{1}, std::int64_t{255},
-                                   std::int64_t{256}, std::int64_t{123'456'789},
-                                   std::int64_t{1} << 60, INT64_MAX}) {
+  for (const std::int64_t value :
+       {std::int64_t{0}, std::int64_t{1}, std::int64_t{255}, std::int64_t{256},
+        std::int64_t{123'456'789}, std::int64_t{1} << 60, INT64_MAX}) {
     LatencyHistogram histogram;
     histogram.Record(nanoseconds(value));
     for (const double rank : {0.0, 0.5, 0.999, 1.0}) {

@@ -50,17 +50,17 @@ TEST(LayerOptionsTest, ParsesEveryVariantWithItsFields) {
   EXPECT_EQ(std::get<FeatureAlpha>(parse("id,variant=feature_alpha,channel_axis=2")).channel_axis,
             2);
   EXPECT_EQ(std::get<Spatial>(parse("id,channel_axis=-1,variant=spatial")).channel_axis, -1);
-  const auto block = std::get<DropBlock>(
-      parse("id,variant=drop_block,block_size=3:5,channel_axis=-1,gamma=paper,"
-            "normalization=batch,share_channels=true"));
+  const auto block =
+      std::get<DropBlock>(parse("id,variant=drop_block,block_size=3:5,channel_axis=-1,gamma=paper,"
+                                "normalization=batch,share_channels=true"));
   EXPECT_EQ(block.block_size, (std::vector<std::int64_t>{3, 5}));
   EXPECT_EQ(block.channel_axis, -1);
   EXPECT_EQ(block.gamma, Gamma::kPaper);
   EXPECT_EQ(block.normalization, Normalization::kBatch);
   EXPECT_TRUE(block.share_channels);
-  const auto concrete = std::get<Concrete>(
-      parse("id,variant=concrete,temperature=0.5,weight_regularizer=1e-6,"
-            "dropout_regularizer=1e-3,spatial=true"));
+  const auto concrete =
+      std::get<Concrete>(parse("id,variant=concrete,temperature=0.5,weight_regularizer=1e-6,"
+                               "dropout_regularizer=1e-3,spatial=true"));
   EXPECT_EQ(concrete.temperature, 0.5);
   EXPECT_EQ(concrete.weight_regularizer, 1e-6);
   EXPECT_EQ(concrete.dropout_regularizer, 1e-3);
@@ -84,9 +84,9 @@ TEST(LayerOptionsTest, ParsesEveryVariantWithItsFields) {
 }
 
 TEST(LayerOptionsTest, SchedulesReadBackAsTheyAreWritten) {
-  for (const char* text : {"linear:0:0.5:10:1000", "cosine:0.25:0:0:18446744073709551615",
-                           "curriculum:0.5:0.001", "piecewise:0.1:100:0.2:200:0.3",
-                           "piecewise:0.1"}) {
+  for (const char* text :
+       {"linear:0:0.5:10:1000", "cosine:0.25:0:0:18446744073709551615", "curriculum:0.5:0.001",
+        "piecewise:0.1:100:0.2:200:0.3", "piecewise:0.1"}) {
     const auto layer = ParseLayer(std::string("id,schedule=") + text);
     ASSERT_TRUE(layer.ok()) << layer.status();
     ASSERT_TRUE(layer->schedule.has_value());
@@ -96,16 +96,34 @@ TEST(LayerOptionsTest, SchedulesReadBackAsTheyAreWritten) {
 }
 
 TEST(LayerOptionsTest, RefusesOtherText) {
-  for (const char* text :
-       {"id,p", "id,p=", "id,p=x", "id,q=1", "id,p=0.1,p=0.2", "id,mode=on", "id,generator=PHILOX",
-        "id,scaling=x", "id,broadcast_axes=", "id,broadcast_axes=1,2", "id,", "id,variant=other",
-        "id,variant=unknown", "id,variant=alpha,channel_axis=1", "id,block_size=7",
-        "id,variant=drop_block,block_size=7x", "id,variant=drop_block,share_channels=1",
-        "id,variant=drop_connect,in_features=9223372036854775808",
-        "id,variant=recurrent,mask_scope=BATCH", "id,variant=variational,time_axis=",
-        "id,schedule=", "id,schedule=linear", "id,schedule=linear:0:0.5:0", "id,schedule=step:1",
-        "id,schedule=linear:0:0.5:-1:5", "id,schedule=curriculum:0.5",
-        "id,schedule=piecewise:0.1:5", "id,schedule=piecewise:"}) {
+  for (const char* text : {"id,p",
+                           "id,p=",
+                           "id,p=x",
+                           "id,q=1",
+                           "id,p=0.1,p=0.2",
+                           "id,mode=on",
+                           "id,generator=PHILOX",
+                           "id,scaling=x",
+                           "id,broadcast_axes=",
+                           "id,broadcast_axes=1,2",
+                           "id,",
+                           "id,variant=other",
+                           "id,variant=unknown",
+                           "id,variant=alpha,channel_axis=1",
+                           "id,block_size=7",
+                           "id,variant=drop_block,block_size=7x",
+                           "id,variant=drop_block,share_channels=1",
+                           "id,variant=drop_connect,in_features=9223372036854775808",
+                           "id,variant=recurrent,mask_scope=BATCH",
+                           "id,variant=variational,time_axis=",
+                           "id,schedule=",
+                           "id,schedule=linear",
+                           "id,schedule=linear:0:0.5:0",
+                           "id,schedule=step:1",
+                           "id,schedule=linear:0:0.5:-1:5",
+                           "id,schedule=curriculum:0.5",
+                           "id,schedule=piecewise:0.1:5",
+                           "id,schedule=piecewise:"}) {
     EXPECT_EQ(ParseLayer(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
 }
@@ -124,8 +142,7 @@ TEST(LayerOptionsTest, EveryFieldOfEveryVariantIsAnOption) {
   for (const std::string& name : VariantNames()) {
     Variant variant = MakeVariant(name).value();
     VisitFieldsOf(variant, [&](absl::string_view field, auto&) {
-      const std::string option =
-          "--" + absl::StrReplaceAll(SettingName(field), {{"_", "-"}});
+      const std::string option = "--" + absl::StrReplaceAll(SettingName(field), {{"_", "-"}});
       EXPECT_NE(app.get_option_no_throw(option), nullptr) << option;
     });
   }
@@ -171,8 +188,7 @@ TEST(LayerTableTest, ShowsTheVariantsFieldsAndTheSchedule) {
                     *ParseLayer("b,schedule=linear:0:0.5:0:1000,variant=variational"),
                     *ParseLayer("c,variant=stochastic_depth,depth_mode=row")});
   const std::string text = out.str();
-  EXPECT_NE(text.find("drop_block, block_size 3:5, channel_axis 1, gamma exact"),
-            std::string::npos)
+  EXPECT_NE(text.find("drop_block, block_size 3:5, channel_axis 1, gamma exact"), std::string::npos)
       << text;
   EXPECT_NE(text.find("linear:0:0.5:0:1000"), std::string::npos) << text;
   EXPECT_NE(text.find("  variational\n"), std::string::npos) << text;  // No time axis, no word.

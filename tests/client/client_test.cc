@@ -242,8 +242,8 @@ TEST_F(ClientTest, Backward) {
   answer.add_parameter_gradients()->set_name("weight");
   service_.SetResponse(answer);
 
-  const auto result = Connect().Backward(
-      kStep, kInput, {.release = true, .weight_squared_norm = 2.5});
+  const auto result =
+      Connect().Backward(kStep, kInput, {.release = true, .weight_squared_norm = 2.5});
 
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->input_gradient.data, "gradient");

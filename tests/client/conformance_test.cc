@@ -138,7 +138,8 @@ class Driver {
   Answer Backward(const Json& json) {
     auto request = ParseMessage<v1::BackwardRequest>(json);
     const Tensor gradient = FromProto(std::move(*request.mutable_output_gradient()));
-    const auto result = client_.Backward(StepOf(request), gradient.View(), {.release = request.release()});
+    const auto result =
+        client_.Backward(StepOf(request), gradient.View(), {.release = request.release()});
     if (!result.ok()) return result.status();
     return Json{{"input_gradient", ToJson(result->input_gradient)},
                 {"parameter_gradients", ToJson(result->parameter_gradients)}};

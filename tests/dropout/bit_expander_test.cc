@@ -18,9 +18,7 @@ struct Structure {
   std::vector<std::int32_t> axes;
 };
 
-NoiseLayout LayoutOf(const Structure& s) {
-  return LayoutOf(MakeShape(s.shape), s.axes, 0).value();
-}
+NoiseLayout LayoutOf(const Structure& s) { return LayoutOf(MakeShape(s.shape), s.axes, 0).value(); }
 
 // Noise of random bits.
 PackedBits MakeNoise(const NoiseLayout& layout, std::uint64_t seed) {

@@ -125,8 +125,7 @@ TEST(DropBlockLaw, ExactRatesAreP) {
                    std::to_string(p));
       const double gamma = SeedRate(p, c.map, BlocksOf(c), DropBlockOptions::Gamma::kExact);
       EXPECT_NEAR(ExpectedShare(c, gamma), p, 1e-12);
-      const Moments share =
-          DroppedShare(c, p, DropBlockOptions::Gamma::kExact, 100'000 / kShrink);
+      const Moments share = DroppedShare(c, p, DropBlockOptions::Gamma::kExact, 100'000 / kShrink);
       EXPECT_LT(std::abs(share.mean() - p), kSigmas * share.mean_error());
     }
   }
@@ -175,8 +174,7 @@ TEST(AlphaLaw, KeepsMean0AndVariance1) {
 }
 
 TEST(AlphaLaw, KnownCoefficients) {
-  const Plan plan =
-      MakePlanOf({ConfigOf(AlphaOptions{}, 0.3), Mode::kTrain, {1, 0, 0}, {4}});
+  const Plan plan = MakePlanOf({ConfigOf(AlphaOptions{}, 0.3), Mode::kTrain, {1, 0, 0}, {4}});
   EXPECT_NEAR(plan.scale, 0.8609526, 5e-8);
   EXPECT_NEAR(plan.shift, 0.4540921, 5e-8);
 }

@@ -129,7 +129,8 @@ Bytes FiniteElements(DataType dtype, std::size_t count) {
   std::mt19937_64 random(count);
   Bytes x(count * static_cast<std::size_t>(ElementSize(dtype)));
   for (std::size_t i = 0; i < count; ++i) {
-    const double value = static_cast<double>(static_cast<std::int64_t>(random() % 2001) - 1000) / 64;
+    const double value =
+        static_cast<double>(static_cast<std::int64_t>(random() % 2001) - 1000) / 64;
     const auto value32 = static_cast<float>(value);
     std::uint64_t bits = 0;
     switch (dtype) {
@@ -177,7 +178,8 @@ Bytes Twin(const Plan& plan, DataType dtype, const Bytes& x) {
       result = Affine(dtype, element, plan.scale, plan.shift);
     } else {
       double scale = plan.scale;
-      if (!scales.empty()) scale = scales.size() == 1 ? scales[0] : scales[i * scales.size() / count];
+      if (!scales.empty())
+        scale = scales.size() == 1 ? scales[0] : scales[i * scales.size() / count];
       result = naive::ScaleElement(dtype, element, scale);
     }
     naive::StoreElement(dtype, result, y.data(), i);
@@ -192,8 +194,8 @@ TEST_P(FamilyTest, AgreesWithTwin) {
     for (const double p : {0.1, 0.5}) {
       const Plan plan = PlanFor(c, p);
       for (const DataType dtype : naive::kDataTypes) {
-        const Bytes x = FiniteElements(dtype, static_cast<std::size_t>(
-                                                  plan.layout.tensor.ElementCount()));
+        const Bytes x =
+            FiniteElements(dtype, static_cast<std::size_t>(plan.layout.tensor.ElementCount()));
         Bytes y(x.size());
         DrawAndApply(plan, dtype, x.data(), y.data());
         // -0 + 0 is +0 in the twin's sum and not in the product: compare values.
@@ -284,8 +286,7 @@ TEST(Linear, ForwardAndBackwardAgreeWithPlainLoops) {
     config.options = options;
     Sizes shape = c.shape;
     shape.push_back(c.in);
-    const Plan plan =
-        MakePlan(config, Mode::kTrain, 0.3, {1, 7, 5}, MakeShape(shape)).value();
+    const Plan plan = MakePlan(config, Mode::kTrain, 0.3, {1, 7, 5}, MakeShape(shape)).value();
     Parameters parameters;
     parameters.Set(RandomParameter(kWeight, {c.out, c.in}, 1));
     parameters.Set(RandomParameter(kBias, {c.out}, 2));
@@ -304,10 +305,9 @@ TEST(Linear, ForwardAndBackwardAgreeWithPlainLoops) {
     const double* const b = Doubles(*parameters.Find(kBias));
     std::vector<double> expected_dx(dx.size()), expected_dw(in * out), expected_db(out);
     for (std::size_t r = 0; r < rows; ++r) {
-      const std::size_t mask =
-          c.scope == DropConnectOptions::Scope::kBatch
-              ? 0
-              : r / static_cast<std::size_t>(plan.linear.rows_per_sample);
+      const std::size_t mask = c.scope == DropConnectOptions::Scope::kBatch
+                                   ? 0
+                                   : r / static_cast<std::size_t>(plan.linear.rows_per_sample);
       for (std::size_t o = 0; o < out; ++o) {
         double sum = b[o];
         const double error = Doubles(dy)[r * out + o];

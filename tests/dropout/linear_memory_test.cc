@@ -16,11 +16,11 @@
 #include "server/dropout/plan.h"
 
 extern "C" {
-void* __libc_malloc(std::size_t);                // NOLINT: glibc's own names.
-void* __libc_calloc(std::size_t, std::size_t);   // NOLINT
-void* __libc_realloc(void*, std::size_t);        // NOLINT
-void* __libc_memalign(std::size_t, std::size_t); // NOLINT
-void __libc_free(void*);                         // NOLINT
+void* __libc_malloc(std::size_t);                 // NOLINT: glibc's own names.
+void* __libc_calloc(std::size_t, std::size_t);    // NOLINT
+void* __libc_realloc(void*, std::size_t);         // NOLINT
+void* __libc_memalign(std::size_t, std::size_t);  // NOLINT
+void __libc_free(void*);                          // NOLINT
 }
 
 namespace {
@@ -88,9 +88,9 @@ std::ptrdiff_t PeakOf(Work work) {
 
 Parameter MakeParameter(std::string_view name, DataType dtype, std::vector<std::int64_t> sizes) {
   const Shape shape = *Shape::Make(sizes);
-  return {std::string(name), dtype, shape,
-          std::vector<std::byte>(static_cast<std::size_t>(shape.ElementCount()) *
-                                 ElementSize(dtype))};
+  return {
+      std::string(name), dtype, shape,
+      std::vector<std::byte>(static_cast<std::size_t>(shape.ElementCount()) * ElementSize(dtype))};
 }
 
 TEST(LinearMemoryTest, TheCounterCounts) {
@@ -115,8 +115,7 @@ TEST(LinearMemoryTest, StaysUnder4MiBWhateverN) {
         config.p = 0.5;
         config.options = options;
         const std::array<std::int64_t, 2> shape = {n, kIn};
-        const Plan plan =
-            *MakePlan(config, Mode::kTrain, config.p, {1, 0, 0}, *Shape::Make(shape));
+        const Plan plan = *MakePlan(config, Mode::kTrain, config.p, {1, 0, 0}, *Shape::Make(shape));
         Parameters parameters;
         parameters.Set(MakeParameter(kWeight, dtype, {kOut, kIn}));
         parameters.Set(MakeParameter(kBias, dtype, {kOut}));

@@ -69,8 +69,7 @@ TEST_P(PassTest, DrawAndApplyReturnsTheBits) {
   for (const Structure& s : Structures()) {
     const Call call{MakeConfig(0.3, s.axes), Mode::kTrain, {1, 7, 5}, s.shape};
     Bytes x(ByteSize(call, DataType::kFloat32));
-    const SharedBits bits =
-        DrawAndApply(MakePlanOf(call), DataType::kFloat32, x.data(), x.data());
+    const SharedBits bits = DrawAndApply(MakePlanOf(call), DataType::kFloat32, x.data(), x.data());
     const PackedBits drawn = DrawBits(MakePlanOf(call));
     EXPECT_EQ(bits->bytes(), drawn.bytes()) << call;
     EXPECT_EQ(bits->count(), drawn.count()) << call;

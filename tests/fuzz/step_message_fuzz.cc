@@ -37,8 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // Held in memory of its own size, so that AddressSanitizer sees a byte too far.
   const std::string bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
   bool parsed = false;
-  const std::string difference =
-      dropoutd::CompareParsers(type, bytes, Cut(bytes, data[1]), parsed);
+  const std::string difference = dropoutd::CompareParsers(type, bytes, Cut(bytes, data[1]), parsed);
   if (difference.empty()) return 0;
   std::fprintf(stderr, "the parsers differ: %s\n", difference.c_str());
   std::abort();

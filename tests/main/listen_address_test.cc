@@ -13,9 +13,9 @@ TEST(ListenAddressTest, LoopbackAndUnixSocketsAreLocal) {
 }
 
 TEST(ListenAddressTest, EverythingElseIsNot) {
-  for (const char* const address : {"0.0.0.0:50051", "[::]:50051", "192.0.2.1:50051", "0:50051",
-                                    "128.0.0.1:1", "[2001:db8::1]:1", "no.such.host.invalid:1",
-                                    "[::ffff:192.0.2.1]:1"}) {
+  for (const char* const address :
+       {"0.0.0.0:50051", "[::]:50051", "192.0.2.1:50051", "0:50051", "128.0.0.1:1",
+        "[2001:db8::1]:1", "no.such.host.invalid:1", "[::ffff:192.0.2.1]:1"}) {
     EXPECT_FALSE(IsLocal(address)) << address;
   }
 }

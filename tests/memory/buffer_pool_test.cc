@@ -17,8 +17,8 @@ constexpr std::size_t kMiB = std::size_t{1} << 20;
 
 TEST(BufferPoolTest, ABufferHasTheSizeAskedForAndIsAligned) {
   BufferPool pool(0);
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{70'000}, kMiB,
-                                 5 * kMiB + 1, 16 * kMiB + 320}) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{70'000}, kMiB, 5 * kMiB + 1, 16 * kMiB + 320}) {
     const BufferPool::Buffer buffer = pool.Take(size);
     EXPECT_GE(buffer.size(), size);
     EXPECT_LE(buffer.size(), size + size / 8 + (64 << 10));
@@ -44,9 +44,7 @@ TEST(BufferPoolTest, WhatComesBackIsHandedOutAgain) {
 TEST(BufferPoolTest, WhatWasUsedLongestAgoMakesRoom) {
   BufferPool pool(4 * kMiB);
   std::byte* last = nullptr;
-  {
-    const BufferPool::Buffer large = pool.Take(4 * kMiB);
-  }
+  { const BufferPool::Buffer large = pool.Take(4 * kMiB); }
   EXPECT_EQ(pool.idle_bytes(), 4 * kMiB);
   {
     const BufferPool::Buffer small = pool.Take(kMiB);
@@ -58,9 +56,7 @@ TEST(BufferPoolTest, WhatWasUsedLongestAgoMakesRoom) {
 
 TEST(BufferPoolTest, NothingIsKeptPastTheLimit) {
   BufferPool pool(2 * kMiB);
-  {
-    const BufferPool::Buffer large = pool.Take(4 * kMiB);
-  }
+  { const BufferPool::Buffer large = pool.Take(4 * kMiB); }
   EXPECT_EQ(pool.idle_bytes(), 0u);
 }
 

@@ -100,8 +100,8 @@ TEST_F(AnswerStepTest, AMaskThatIsAskedForComesAlong) {
 }
 
 TEST_F(AnswerStepTest, BackwardAppliesTheSameMask) {
-  const auto forward = Parsed<v1::ForwardResponse>(
-      *Answer(ForwardRequest(3, 10'000, Floats(10'000)), 100, 1000));
+  const auto forward =
+      Parsed<v1::ForwardResponse>(*Answer(ForwardRequest(3, 10'000, Floats(10'000)), 100, 1000));
   v1::BackwardRequest request;
   request.set_session_id(kSession);
   request.set_layer_id(kLayer);
@@ -110,8 +110,7 @@ TEST_F(AnswerStepTest, BackwardAppliesTheSameMask) {
   const auto answer = AnswerStep(fixture_.Resources(), StepKind::kBackward, /*tenant=*/"",
                                  InSlices(request.SerializeAsString(), 7, 999));
   ASSERT_TRUE(answer.ok()) << answer.status();
-  EXPECT_EQ(Parsed<v1::BackwardResponse>(*answer).input_gradient().data(),
-            forward.output().data());
+  EXPECT_EQ(Parsed<v1::BackwardResponse>(*answer).input_gradient().data(), forward.output().data());
 }
 
 TEST_F(AnswerStepTest, ErrorsAreThoseOfTheContract) {
@@ -137,7 +136,8 @@ TEST_F(AnswerStepTest, ErrorsAreThoseOfTheContract) {
   request = ForwardRequest(1, 4, Floats(4));
   request.mutable_output()->set_region_id("none");
   EXPECT_EQ(reason(request), Reason::kRpcUnsupported);
-  const auto answer = AnswerStep(fixture_.Resources(), StepKind::kForward, /*tenant=*/"", InSlices("\xFF", 1, 1));
+  const auto answer =
+      AnswerStep(fixture_.Resources(), StepKind::kForward, /*tenant=*/"", InSlices("\xFF", 1, 1));
   EXPECT_EQ(ReasonOf(answer.status()), Reason::kInvalidRequest);
 }
 

@@ -30,8 +30,7 @@ void CountAllocation(std::size_t size) {
 }
 
 // A loop that the compiler must not make a call of memcpy of.
-__attribute__((optimize("no-tree-loop-distribute-patterns"))) void* Copy(void* to,
-                                                                         const void* from,
+__attribute__((optimize("no-tree-loop-distribute-patterns"))) void* Copy(void* to, const void* from,
                                                                          std::size_t size) {
   if (counting) copied_bytes += size;
   auto* const y = static_cast<unsigned char*>(to);
@@ -84,8 +83,7 @@ void* aligned_alloc(std::size_t alignment, std::size_t size) {
 
 void* mmap(void* place, std::size_t size, int protection, int flags, int file, off_t offset) {
   dropoutd::CountAllocation(size);
-  return reinterpret_cast<void*>(
-      syscall(SYS_mmap, place, size, protection, flags, file, offset));
+  return reinterpret_cast<void*>(syscall(SYS_mmap, place, size, protection, flags, file, offset));
 }
 
 void* memcpy(void* to, const void* from, std::size_t size) {

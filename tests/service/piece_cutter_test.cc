@@ -18,8 +18,7 @@ void CheckPieces(std::size_t count, std::size_t element_size, std::size_t longes
   std::string seen;
   std::size_t next = 0;
   for (std::size_t at = 0; at < bytes.size();) {
-    const std::size_t run =
-        std::min<std::size_t>(bytes.size() - at, random() % (longest_run + 1));
+    const std::size_t run = std::min<std::size_t>(bytes.size() - at, random() % (longest_run + 1));
     const std::size_t before = seen.size();
     const std::size_t ready = cutter.ReadyBytes(run);
     cutter.Feed(std::string_view(bytes).substr(at, run),

@@ -47,9 +47,9 @@ std::string RandomMessages::Delimited(const std::string& bytes) {
 
 std::string RandomMessages::Text() {
   static const std::array<std::string, 12> kParts = {
-      "a",         "layer.1",          "\xC3\xA9",         "\xE2\x82\xAC", "\xF0\x9F\x98\x80",
-      "\xC0\x80",  "\xED\xA0\x80",     "\xF4\x90\x80\x80", "\xFF",         std::string(1, '\0'),
-      "\xE2\x82",  "0123456789abcdef"};
+      "a",        "layer.1",         "\xC3\xA9",         "\xE2\x82\xAC", "\xF0\x9F\x98\x80",
+      "\xC0\x80", "\xED\xA0\x80",    "\xF4\x90\x80\x80", "\xFF",         std::string(1, '\0'),
+      "\xE2\x82", "0123456789abcdef"};
   std::string text;
   // Mostly from the first five, which are good.
   for (std::uint64_t n = Below(4); n != 0; --n) text += kParts[OneIn(20) ? Below(12) : Below(5)];
@@ -72,8 +72,8 @@ std::string RandomMessages::Fields(int most, Field field) {
 }
 
 std::string RandomMessages::Unknown(int depth) {
-  const auto number = static_cast<std::uint32_t>(
-      OneIn(4) ? Below(std::uint64_t{1} << 29) : (OneIn(10) ? 0 : Below(20)));
+  const auto number = static_cast<std::uint32_t>(OneIn(4) ? Below(std::uint64_t{1} << 29)
+                                                          : (OneIn(10) ? 0 : Below(20)));
   switch (Below(5)) {
     case 0:
       return Tag(number, kVarint) + AnyVarint();

@@ -41,17 +41,17 @@ void ComparePlace(const std::optional<PlaceMessage>& ours, bool present,
   differences.Expect(ours->offset == theirs.offset(), "offset");
 }
 
-void CompareTensor(const std::optional<TensorMessage>& ours, bool present,
-                   const v1::Tensor& theirs, Differences& differences) {
+void CompareTensor(const std::optional<TensorMessage>& ours, bool present, const v1::Tensor& theirs,
+                   Differences& differences) {
   differences.Expect(ours.has_value() == present, "tensor");
   if (!ours.has_value()) return;
   differences.Expect(ours->dtype == theirs.dtype(), "dtype");
   differences.Expect(ours->rank == static_cast<std::size_t>(theirs.shape_size()), "rank");
   const std::size_t kept = std::min(ours->rank, TensorMessage::kKeptSizes);
-  differences.Expect(static_cast<std::size_t>(theirs.shape_size()) >= kept &&
-                         std::equal(ours->sizes.begin(), ours->sizes.begin() + kept,
-                                    theirs.shape().begin()),
-                     "shape");
+  differences.Expect(
+      static_cast<std::size_t>(theirs.shape_size()) >= kept &&
+          std::equal(ours->sizes.begin(), ours->sizes.begin() + kept, theirs.shape().begin()),
+      "shape");
   const auto* data = std::get_if<ByteRange>(&ours->storage);
   differences.Expect((data != nullptr) == theirs.has_data(), "has_data");
   if (data != nullptr) differences.Expect(Flatten(*data) == theirs.data(), "data");
@@ -78,8 +78,7 @@ void Compare(const StepMessage& ours, const v1::ForwardRequest& theirs, Differen
   differences.Expect(ours.option == theirs.return_mask(), "return_mask");
 }
 
-void Compare(const StepMessage& ours, const v1::BackwardRequest& theirs,
-             Differences& differences) {
+void Compare(const StepMessage& ours, const v1::BackwardRequest& theirs, Differences& differences) {
   CompareCommon(ours, theirs, differences);
   CompareTensor(ours.tensor, theirs.has_output_gradient(), theirs.output_gradient(), differences);
   differences.Expect(ours.option == theirs.release(), "release");

@@ -53,7 +53,9 @@ TEST(ZeroCopyTest, AForwardTakesOneBufferAndCopiesNothing) {
 TEST(ZeroCopyTest, ALaterForwardTakesItsBufferFromThePool) {
   EngineFixture fixture;
   const grpc::ByteBuffer request = ReceivedRequest(1);
-  { const auto first = AnswerStep(fixture.Resources(), StepKind::kForward, /*tenant=*/"", request); }
+  {
+    const auto first = AnswerStep(fixture.Resources(), StepKind::kForward, /*tenant=*/"", request);
+  }
   const MemoryCounts counts = Count([&] {
     ASSERT_TRUE(AnswerStep(fixture.Resources(), StepKind::kForward, /*tenant=*/"", request).ok());
   });
@@ -63,7 +65,8 @@ TEST(ZeroCopyTest, ALaterForwardTakesItsBufferFromThePool) {
 
 TEST(ZeroCopyTest, ABackwardCopiesNothingEither) {
   EngineFixture fixture;
-  ASSERT_TRUE(AnswerStep(fixture.Resources(), StepKind::kForward, /*tenant=*/"", ReceivedRequest(1)).ok());
+  ASSERT_TRUE(
+      AnswerStep(fixture.Resources(), StepKind::kForward, /*tenant=*/"", ReceivedRequest(1)).ok());
   v1::BackwardRequest request;
   request.set_session_id(kSession);
   request.set_layer_id(kLayer);

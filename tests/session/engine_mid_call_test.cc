@@ -13,8 +13,8 @@
 #include "server/session/engine.h"
 #include "tests/session/manual_clock.h"
 #include "tests/session/support.h"
-#include "tests/session/test_engine.h"
 #include "tests/session/tensor_gate.h"
+#include "tests/session/test_engine.h"
 
 namespace dropoutd {
 namespace {

@@ -19,15 +19,14 @@ std::vector<LayerConfig> EveryVariant() {
   layers[2].options = AlphaOptions{};
   layers[3].options = FeatureAlphaOptions{-2};
   layers[4].options = SpatialOptions{2};
-  layers[5].options = DropBlockOptions{{3, 5}, 1, DropBlockOptions::Gamma::kPaper,
-                                       DropBlockOptions::Normalization::kBatch, true};
+  layers[5].options = DropBlockOptions{
+      {3, 5}, 1, DropBlockOptions::Gamma::kPaper, DropBlockOptions::Normalization::kBatch, true};
   layers[6].options = ConcreteOptions{0.2, 1e-6, 1e-5, true};
   layers[7].options = DropConnectOptions{30, 20, false, DropConnectOptions::Scope::kBatch,
                                          DropConnectOptions::Target::kLinear};
   layers[8].options = VariationalOptions{-2};
   layers[9].options = RecurrentOptions{RecurrentOptions::Scope::kStep};
-  layers[10].options =
-      StochasticDepthOptions{StochasticDepthOptions::DepthMode::kBatch, 3, 12};
+  layers[10].options = StochasticDepthOptions{StochasticDepthOptions::DepthMode::kBatch, 3, 12};
   for (std::size_t i = 0; i < layers.size(); ++i) {
     layers[i].layer_id = "layer " + std::to_string(i);
     layers[i].p = i == 5 ? 0.1 : 0.25;
@@ -103,10 +102,10 @@ TEST(SessionCodecTest, LayersComeBack) {
 
 TEST(SessionCodecTest, SessionsComeBack) {
   for (const SessionImage& image : {Example(), [] {
-         SessionImage small;
-         small.ttl = 1;
-         return small;
-       }()}) {
+                                      SessionImage small;
+                                      small.ttl = 1;
+                                      return small;
+                                    }()}) {
     const auto decoded = DecodeSession(EncodeSession(image));
     ASSERT_TRUE(decoded.ok()) << decoded.status();
     EXPECT_TRUE(*decoded == image);
@@ -179,10 +178,9 @@ TEST(SessionCodecTest, OtherFormatsAreRefused) {
 // Every beginning of a record, and records with random bytes changed: an error, or values that
 // obey the rules; AddressSanitizer sees the rest.
 TEST(SessionCodecTest, DamagedBytesAreErrorsOrValid) {
-  const std::string records[] = {EncodeSession(Example()), EncodeStep(LargestStep()),
-                                 EncodeParameters(SomeParameters()),
-                                 EncodeBits(PackedBits::AllKept(100)),
-                                 EncodeLayer(EveryVariant()[5])};
+  const std::string records[] = {
+      EncodeSession(Example()), EncodeStep(LargestStep()), EncodeParameters(SomeParameters()),
+      EncodeBits(PackedBits::AllKept(100)), EncodeLayer(EveryVariant()[5])};
   std::mt19937 random(1);
   const auto decode = [](std::size_t kind, const std::string& bytes) -> absl::Status {
     switch (kind) {
@@ -215,7 +213,12 @@ TEST(SessionCodecTest, DamagedBytesAreErrorsOrValid) {
 }
 
 TEST(SessionCodecTest, FieldsAreInTheOrderOfTheSteps) {
-  const StepKey keys[] = {{0, -5, 9}, {0, 0, 0}, {0, 0, 1}, {0, 7, 0}, {255, 0, 0}, {256, -1, 0},
+  const StepKey keys[] = {{0, -5, 9},
+                          {0, 0, 0},
+                          {0, 0, 1},
+                          {0, 7, 0},
+                          {255, 0, 0},
+                          {256, -1, 0},
                           {std::numeric_limits<std::uint64_t>::max(), 0, 0}};
   for (std::size_t i = 0; i + 1 < std::size(keys); ++i) {
     EXPECT_LT(StepField(3, keys[i]), StepField(3, keys[i + 1])) << i;

@@ -287,9 +287,10 @@ class SessionStepTest : public SessionTest {
 
 TEST_F(SessionStepTest, ASnapshotHasTheStepsRecord) {
   EXPECT_FALSE(layer_.record.has_value());
-  ASSERT_TRUE(
-      session_->Commit(*layer_.state, key_, NewRecord(0.25), MakeBits(100), nullptr, IfPresent::kReplace)
-          .ok());
+  ASSERT_TRUE(session_
+                  ->Commit(*layer_.state, key_, NewRecord(0.25), MakeBits(100), nullptr,
+                           IfPresent::kReplace)
+                  .ok());
   const LayerSnapshot now = session_->Snapshot("a", key_).value();
   ASSERT_TRUE(now.record.has_value());
   EXPECT_EQ(now.record->rate.p, 0.25);
@@ -301,19 +302,22 @@ TEST_F(SessionStepTest, ASnapshotHasTheStepsRecord) {
 
 TEST_F(SessionStepTest, KeepLeavesARecordThatIsThere) {
   LayerState& layer = *layer_.state;
-  ASSERT_TRUE(session_->Commit(layer, key_, NewRecord(0.25), nullptr, nullptr, IfPresent::kKeep).ok());
-  ASSERT_TRUE(session_->Commit(layer, key_, NewRecord(0.75), nullptr, nullptr, IfPresent::kKeep).ok());
+  ASSERT_TRUE(
+      session_->Commit(layer, key_, NewRecord(0.25), nullptr, nullptr, IfPresent::kKeep).ok());
+  ASSERT_TRUE(
+      session_->Commit(layer, key_, NewRecord(0.75), nullptr, nullptr, IfPresent::kKeep).ok());
   EXPECT_EQ(session_->Snapshot("a", key_)->record->rate.p, 0.25);
-  ASSERT_TRUE(session_->Commit(layer, key_, NewRecord(0.75), nullptr, nullptr, IfPresent::kReplace).ok());
+  ASSERT_TRUE(
+      session_->Commit(layer, key_, NewRecord(0.75), nullptr, nullptr, IfPresent::kReplace).ok());
   EXPECT_EQ(session_->Snapshot("a", key_)->record->rate.p, 0.75);
 }
 
 TEST_F(SessionStepTest, NothingIsCommittedToALayerThatWent) {
   ASSERT_TRUE(session_->DeleteLayer("a").ok());
   for (const IfPresent if_present : {IfPresent::kKeep, IfPresent::kReplace}) {
-    EXPECT_EQ(
-        ReasonText(session_->Commit(*layer_.state, key_, NewRecord(), MakeBits(100), nullptr, if_present)),
-        "LAYER_NOT_FOUND");
+    EXPECT_EQ(ReasonText(session_->Commit(*layer_.state, key_, NewRecord(), MakeBits(100), nullptr,
+                                          if_present)),
+              "LAYER_NOT_FOUND");
   }
   EXPECT_EQ(ReasonText(session_->MakeRoom(*layer_.state, key_)), "LAYER_NOT_FOUND");
   EXPECT_EQ(cache_.bytes(), 0u);
@@ -332,7 +336,9 @@ TEST_F(SessionStepTest, NorWhereItsNameWasTakenByAnother) {
 
 TEST_F(SessionStepTest, ADeletedLayerLeavesTheCache) {
   ASSERT_TRUE(
-      session_->Commit(*layer_.state, key_, NewRecord(), MakeBits(100), nullptr, IfPresent::kReplace).ok());
+      session_
+          ->Commit(*layer_.state, key_, NewRecord(), MakeBits(100), nullptr, IfPresent::kReplace)
+          .ok());
   EXPECT_GT(cache_.bytes(), 0u);
   const LayerSnapshot held = session_->Snapshot("a", key_).value();
   ASSERT_TRUE(session_->DeleteLayer("a").ok());
@@ -362,7 +368,8 @@ TEST_F(SessionStepTest, ASessionLeavesTheCacheAlsoWhereACallHoldsItsLayer) {
   auto session = Make(MakeSpec("t", 1, {MakeLayer("a", 0.5)})).value();
   const LayerSnapshot held = session->Snapshot("a", key_).value();
   ASSERT_TRUE(
-      session->Commit(*held.state, key_, NewRecord(), MakeBits(100), nullptr, IfPresent::kReplace).ok());
+      session->Commit(*held.state, key_, NewRecord(), MakeBits(100), nullptr, IfPresent::kReplace)
+          .ok());
   session.reset();
   EXPECT_EQ(cache_.bytes(), 0u);
   EXPECT_EQ(budget_.total, 0u);
@@ -372,9 +379,10 @@ TEST_F(SessionStepTest, ReleasesTheStepsOfOneLayerOrOfAll) {
   for (const char* const id : {"a", "b", "c"}) {
     const LayerSnapshot layer = session_->Snapshot(id, std::nullopt).value();
     for (std::uint64_t step = 0; step < 5; ++step) {
-      ASSERT_TRUE(
-          session_->Commit(*layer.state, {step, 0}, NewRecord(), MakeBits(10), nullptr, IfPresent::kReplace)
-              .ok());
+      ASSERT_TRUE(session_
+                      ->Commit(*layer.state, {step, 0}, NewRecord(), MakeBits(10), nullptr,
+                               IfPresent::kReplace)
+                      .ok());
     }
   }
   EXPECT_EQ(*session_->ReleaseSteps("b", 1), 2u);

@@ -20,10 +20,10 @@ class MemoryUnderTest final : public StoreUnderTest {
   MemoryStore store_{[this] { return now_; }};
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    Memory, StoreConformanceTest,
-    testing::Values(StoreKind{"Memory", [] { return std::make_unique<MemoryUnderTest>(); }}),
-    [](const auto& kind) { return kind.param.name; });
+INSTANTIATE_TEST_SUITE_P(Memory, StoreConformanceTest,
+                         testing::Values(StoreKind{
+                             "Memory", [] { return std::make_unique<MemoryUnderTest>(); }}),
+                         [](const auto& kind) { return kind.param.name; });
 
 }  // namespace
 }  // namespace dropoutd

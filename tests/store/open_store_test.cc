@@ -12,8 +12,8 @@ TEST(OpenStoreTest, AddressesAreParsed) {
   const auto sqlite = std::get<SqliteAddress>(*ParseStoreAddress("sqlite:a/b?c.db"));
   EXPECT_EQ(sqlite.path, "a/b?c.db");
   EXPECT_FALSE(sqlite.synchronous_full);
-  EXPECT_TRUE(std::get<SqliteAddress>(*ParseStoreAddress("sqlite:x?synchronous=full"))
-                  .synchronous_full);
+  EXPECT_TRUE(
+      std::get<SqliteAddress>(*ParseStoreAddress("sqlite:x?synchronous=full")).synchronous_full);
   auto redis = std::get<RedisAddress>(*ParseStoreAddress("redis://host"));
   EXPECT_EQ(redis.host, "host");
   EXPECT_EQ(redis.port, 6379);

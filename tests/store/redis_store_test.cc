@@ -95,9 +95,17 @@ class RedisProcess {
 
  private:
   void Spawn() {
-    std::vector<std::string> words = {"redis-server", "--port", std::to_string(address_.port),
-                                      "--bind", "127.0.0.1", "--dir", folder_.string(), "--save", "",
-                                      "--logfile", (folder_ / "log").string()};
+    std::vector<std::string> words = {"redis-server",
+                                      "--port",
+                                      std::to_string(address_.port),
+                                      "--bind",
+                                      "127.0.0.1",
+                                      "--dir",
+                                      folder_.string(),
+                                      "--save",
+                                      "",
+                                      "--logfile",
+                                      (folder_ / "log").string()};
     words.insert(words.end(), options_.begin(), options_.end());
     std::vector<char*> argv;
     for (std::string& each : words) argv.push_back(each.data());
@@ -136,13 +144,13 @@ class RedisUnderTest final : public StoreUnderTest {
   std::unique_ptr<RedisStore> store_;
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    Redis, StoreConformanceTest,
-    testing::Values(StoreKind{"Redis", []() -> std::unique_ptr<StoreUnderTest> {
-                                if (!HasRedis()) return nullptr;
-                                return std::make_unique<RedisUnderTest>();
-                              }}),
-    [](const auto& kind) { return kind.param.name; });
+INSTANTIATE_TEST_SUITE_P(Redis, StoreConformanceTest,
+                         testing::Values(StoreKind{"Redis",
+                                                   []() -> std::unique_ptr<StoreUnderTest> {
+                                                     if (!HasRedis()) return nullptr;
+                                                     return std::make_unique<RedisUnderTest>();
+                                                   }}),
+                         [](const auto& kind) { return kind.param.name; });
 
 StoreChange New(const std::string& document) {
   StoreChange change;

@@ -58,10 +58,10 @@ class SqliteUnderTest final : public StoreUnderTest {
   std::unique_ptr<SqliteStore> store_;
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    Sqlite, StoreConformanceTest,
-    testing::Values(StoreKind{"Sqlite", [] { return std::make_unique<SqliteUnderTest>(); }}),
-    [](const auto& kind) { return kind.param.name; });
+INSTANTIATE_TEST_SUITE_P(Sqlite, StoreConformanceTest,
+                         testing::Values(StoreKind{
+                             "Sqlite", [] { return std::make_unique<SqliteUnderTest>(); }}),
+                         [](const auto& kind) { return kind.param.name; });
 
 class SqliteStoreTest : public testing::Test {
  protected:
@@ -236,8 +236,9 @@ TEST_F(SqliteStoreTest, ValuesDoNotTakeEachOthersPlaces) {
     ASSERT_TRUE(store->Commit("s", Field("a", "1")).ok());
     ASSERT_TRUE(store->Commit("s", Field("b", "2")).ok());
   }
-  Meddle("UPDATE fields SET value = (SELECT value FROM fields WHERE name = CAST('b' AS BLOB)) "
-         "WHERE name = CAST('a' AS BLOB)");
+  Meddle(
+      "UPDATE fields SET value = (SELECT value FROM fields WHERE name = CAST('b' AS BLOB)) "
+      "WHERE name = CAST('a' AS BLOB)");
   StoreQuery query;
   query.fields = {"a"};
   EXPECT_EQ(ReasonText(Open()->Query("s", query).status()), "STORE_CORRUPT");

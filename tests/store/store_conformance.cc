@@ -48,8 +48,7 @@ TEST_P(StoreConformanceTest, AnEmptyStoreHasNothing) {
   EXPECT_TRUE(store().Check().ok());
   EXPECT_EQ(store().Query("s", {}).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(store().Remove("s").code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(store().Commit("s", Write({{"a", "1"}})).status().code(),
-            absl::StatusCode::kNotFound);
+  EXPECT_EQ(store().Commit("s", Write({{"a", "1"}})).status().code(), absl::StatusCode::kNotFound);
   EXPECT_TRUE(store().List("", "", 10)->empty());
   EXPECT_EQ(*store().Count(), 0u);
   EXPECT_TRUE(store().Scan("s", {"", "z"}, 10)->empty());
@@ -141,7 +140,8 @@ TEST_P(StoreConformanceTest, AnyBytesAreNamesAndValues) {
 TEST_P(StoreConformanceTest, ValuesMayBeLarge) {
   Create("s");
   std::string large(std::size_t{10} << 20, '\0');
-  for (std::size_t i = 0; i < large.size(); ++i) large[i] = static_cast<char>(i * 2654435761u >> 13);
+  for (std::size_t i = 0; i < large.size(); ++i)
+    large[i] = static_cast<char>(i * 2654435761u >> 13);
   ASSERT_TRUE(store().Commit("s", Write({{"large", large}})).ok());
   EXPECT_TRUE(Get("s", "large") == large);
 }

@@ -22,8 +22,9 @@ absl::Status Unauthenticated(std::string_view message) {
 absl::StatusOr<std::string> TenantOfCertificate(const grpc::ServerContextBase& context) {
   const auto names = context.auth_context()->FindPropertyValues(GRPC_X509_CN_PROPERTY_NAME);
   if (names.size() != 1 || !IsTenantName({names[0].data(), names[0].size()})) {
-    return Unauthenticated("the client certificate's common name must be the tenant: 1 to 64 "
-                           "characters of [A-Za-z0-9._-]");
+    return Unauthenticated(
+        "the client certificate's common name must be the tenant: 1 to 64 "
+        "characters of [A-Za-z0-9._-]");
   }
   return std::string(names[0].data(), names[0].size());
 }

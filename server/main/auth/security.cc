@@ -64,8 +64,7 @@ std::optional<std::int64_t> Security::certificate_expiry() const {
   return certificate_expiry_;
 }
 
-std::shared_ptr<grpc::ServerCredentials> Security::CredentialsFor(
-    const std::string& address) {
+std::shared_ptr<grpc::ServerCredentials> Security::CredentialsFor(const std::string& address) {
   if (flags_.tls_cert.empty() || IsUnixSocket(address)) return grpc::InsecureServerCredentials();
   return MakeTlsCredentials(identity_, !flags_.tls_client_ca.empty());
 }

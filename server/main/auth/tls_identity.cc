@@ -52,7 +52,8 @@ absl::Status CheckParts(const TlsIdentity& identity) {
     return absl::InvalidArgumentError("tls_key: holds no PEM private key without a passphrase");
   }
   if (X509_check_private_key(certificate.get(), key.get()) != 1) {
-    return absl::InvalidArgumentError("tls_key: is not the key of the first certificate in tls_cert");
+    return absl::InvalidArgumentError(
+        "tls_key: is not the key of the first certificate in tls_cert");
   }
   if (!identity.client_ca.empty() && FirstCertificate(identity.client_ca) == nullptr) {
     return absl::InvalidArgumentError("tls_client_ca: holds no PEM certificate");

@@ -71,8 +71,9 @@ absl::StatusOr<TokenTable> TokenTable::Parse(std::string_view text) {
     Entry entry{std::string(fields[0]), absl::InfiniteFuture()};
     const std::optional<std::string> hash = ParseHash(fields[1]);
     if (!hash.has_value()) {
-      return Wrong(number, "the second field must be sha256: and 64 hexadecimal digits, as "
-                           "dropoutctl token create prints it");
+      return Wrong(number,
+                   "the second field must be sha256: and 64 hexadecimal digits, as "
+                   "dropoutctl token create prints it");
     }
     if (fields.size() == 3) {
       const std::optional<absl::Time> expires = ParseExpiry(fields[2]);

@@ -24,10 +24,10 @@ absl::Status Admission::Party::Enter(const Admittance& call,
                                      std::chrono::steady_clock::time_point now, const char* whose) {
   std::int64_t before;
   if (!Take(bytes, call.bytes, limits.bytes_in_flight, before)) {
-    return MakeError(Reason::kQuotaBytesInFlight,
-                     absl::StrCat(whose, "'s requests in flight hold ", before,
-                                  " bytes, this one has ", call.bytes, ", the most allowed is ",
-                                  limits.bytes_in_flight));
+    return MakeError(
+        Reason::kQuotaBytesInFlight,
+        absl::StrCat(whose, "'s requests in flight hold ", before, " bytes, this one has ",
+                     call.bytes, ", the most allowed is ", limits.bytes_in_flight));
   }
   if (call.is_stream && !Take(streams, 1, limits.streams, before)) {
     bytes -= call.bytes;

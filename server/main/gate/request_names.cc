@@ -8,9 +8,8 @@ namespace {
 constexpr std::size_t kMaxRequestIdBytes = 64;
 
 bool IsLowerHex(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 bool IsZero(std::string_view text) { return text.find_first_not_of('0') == std::string_view::npos; }
@@ -34,8 +33,8 @@ std::string_view TraceIdOf(std::string_view header) {
   const std::string_view version = header.substr(0, 2);
   const std::string_view trace = header.substr(3, 32);
   const std::string_view parent = header.substr(36, 16);
-  const bool ends = version == "00" ? header.size() == kSize
-                                    : header.size() == kSize || header[kSize] == '-';
+  const bool ends =
+      version == "00" ? header.size() == kSize : header.size() == kSize || header[kSize] == '-';
   if (!ends || version == "ff" || !IsLowerHex(version) || !IsLowerHex(trace) ||
       !IsLowerHex(parent) || !IsLowerHex(header.substr(53, 2)) || IsZero(trace) || IsZero(parent)) {
     return {};

@@ -24,8 +24,8 @@ void LogForGrpc(gpr_log_func_args* args) {
 }  // namespace
 
 bool ParseLogLevel(const std::string& name, LogLevel& level) {
-  for (const LogLevel known : {LogLevel::debug, LogLevel::info, LogLevel::warn, LogLevel::err,
-                               LogLevel::off}) {
+  for (const LogLevel known :
+       {LogLevel::debug, LogLevel::info, LogLevel::warn, LogLevel::err, LogLevel::off}) {
     const auto text = spdlog::level::to_string_view(known);
     if (name == std::string_view(text.data(), text.size()) ||
         (known == LogLevel::warn && name == "warn")) {

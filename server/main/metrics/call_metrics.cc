@@ -16,8 +16,8 @@ auto& Register(Builder builder, prometheus::Registry& registry, const char* name
 
 const prometheus::Histogram::BucketBoundaries& LatencyBuckets() {
   static const prometheus::Histogram::BucketBoundaries buckets = {
-      0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
-      0.025,   0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    10};
+      0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+      0.05,    0.1,    0.25,    0.5,    1,     2.5,    5,     10};
   return buckets;
 }
 
@@ -61,8 +61,8 @@ void CallMetrics::Count(const GatedCall& call, const absl::Status& outcome, doub
   prometheus::Counter* counter = slot.load(std::memory_order_acquire);
   if (counter == nullptr) {
     // Two threads that come here at once get the same series.
-    counter = &calls_.Add({{"method", std::string(call.method)},
-                           {"code", absl::StatusCodeToString(outcome.code())}});
+    counter = &calls_.Add(
+        {{"method", std::string(call.method)}, {"code", absl::StatusCodeToString(outcome.code())}});
     slot.store(counter, std::memory_order_release);
   }
   counter->Increment();

@@ -79,8 +79,8 @@ absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Start(
   std::unique_ptr<HttpEndpoint> endpoint(new HttpEndpoint);
   try {
     endpoint->server_ = std::make_unique<CivetServer>(std::vector<std::string>{
-        "listening_ports", host + address.substr(colon), "num_threads", "4",
-        "request_timeout_ms", "5000", "enable_directory_listing", "no", "enable_keep_alive", "no"});
+        "listening_ports", host + address.substr(colon), "num_threads", "4", "request_timeout_ms",
+        "5000", "enable_directory_listing", "no", "enable_keep_alive", "no"});
   } catch (const CivetException&) {
     return CannotListen(address);
   }
