@@ -5,9 +5,12 @@
 #include <string>
 
 #include "server/kernels/simd_target.h"
+#include "server/memory/heap.h"
+#include "tests/bench/echo_server.h"
 #include "tests/bench/kernel_bench.h"
 #include "tests/bench/linear_bench.h"
 #include "tests/bench/report.h"
+#include "tests/bench/rpc_bench.h"
 
 int main(int argc, char** argv) {
   CLI::App app("Benchmarks of dropoutd as ratios against named baselines");
@@ -16,16 +19,26 @@ int main(int argc, char** argv) {
   bool smoke = false;
   app.add_option("--json", json_path, "Also write the rows as JSON to this file");
   app.add_option("--simd_target", simd_target, "Instruction set to run on");
+  std::string only;
+  app.add_option("--only", only, "kernels, linear or calls; all of them by default")
+      ->check(CLI::IsMember({"kernels", "linear", "calls"}));
+  std::string echo, listen = "127.0.0.1:0";
+  app.add_option("--echo", echo, "Be an echo server instead: sync, callback or queue")->group("");
+  app.add_option("--listen", listen, "Where to echo")->group("");
   app.add_flag("--smoke", smoke, "Small and few: that it works, not how fast");
   CLI11_PARSE(app, argc, argv);
   if (!dropoutd::kernels::ForceSimdTarget(simd_target)) {
     std::cerr << "this machine does not have " << simd_target << "\n";
     return 2;
   }
+  // As the servers do: else each message of megabytes would meet fresh pages.
+  dropoutd::KeepFreedMemory();
+  if (!echo.empty()) return dropoutd::bench::RunEchoServer(echo, listen, {});
   try {
     dropoutd::bench::Report report;
-    dropoutd::bench::BenchKernels(smoke, report);
-    dropoutd::bench::BenchLinear(smoke, report);
+    if (only.empty() || only == "kernels") dropoutd::bench::BenchKernels(smoke, report);
+    if (only.empty() || only == "linear") dropoutd::bench::BenchLinear(smoke, report);
+    if (only.empty() || only == "calls") dropoutd::bench::BenchCalls(smoke, report);
     if (!json_path.empty()) report.WriteJson(json_path);
   } catch (const std::exception& error) {
     std::cerr << "bench: " << error.what() << "\n";

@@ -157,7 +157,57 @@ EXCHANGE_SEEDS = {
 }
 
 
+def text(value):
+    return varint(len(value)) + value
+
+
+def double(value):
+    return struct.pack("<d", value)
+
+
+def zigzag(value):
+    return varint(((value << 1) ^ (value >> 63)) & ((1 << 64) - 1))
+
+
+def layer(options=b"\0\0", schedule=b"\0"):
+    return (varint(1) + text(b"layer") + b"\0" + double(0.25) + b"\0\0" + schedule + options)
+
+
+def session(*layers):
+    images = b"".join(varint(i + 1) + text(each) * 2 + b"\0\1\0"
+                      for i, each in enumerate(layers))
+    return (varint(1) + varint(99) + varint(7) + b"\1\1" + zigzag(3600) + zigzag(3600) +
+            zigzag(-5) + b"\0" + varint(len(layers)) + b"".join(map(text, layers)) + b"\0" +
+            varint(len(layers) + 1) + varint(len(layers)) + images)
+
+
+def step_record(payload=b"", flags=b"\0\0"):
+    head = (varint(1) + varint(3) + b"\0" + double(0.25) + double(0.75) + double(0.0) +
+            varint(2) + zigzag(4) + zigzag(8) + varint(2) + flags + varint(12345))
+    return text(head) + payload
+
+
+DROP_BLOCK = b"\5" + varint(1) + zigzag(7) + zigzag(1) + b"\0\0\0"
+LINEAR_SCHEDULE = b"\1" + double(0.1) + double(0.5) + varint(0) + varint(1000)
+
+# A byte for the kind of record, and the record.
+SESSION_CODEC_SEEDS = {
+    "session": b"\0" + session(layer(), layer(DROP_BLOCK), layer(schedule=LINEAR_SCHEDULE)),
+    "session_empty": b"\0" + session(),
+    "step": b"\1" + step_record(),
+    "step_with_payload": b"\1" + step_record(b"payload", b"\1\0"),
+    "layer": b"\2" + layer(),
+    "layer_drop_block": b"\2" + layer(DROP_BLOCK),
+    "layer_schedule": b"\2" + layer(schedule=LINEAR_SCHEDULE),
+    "parameters": b"\3" + varint(1) + varint(1) + text(b"weight") + b"\0" + varint(1) + zigzag(2) +
+                  text(bytes(8)),
+    "input": b"\4" + b"\1\0" + bytes(16),
+    "bits": b"\5" + varint(1) + varint(12) + b"\xff\x0f",
+}
+
+
 def main():
+    write("session_codec_fuzz", SESSION_CODEC_SEEDS)
     write("step_message_fuzz", {name: bytes([kind, length]) + message
                                 for name, (kind, length, message) in SEEDS.items()})
     write("npy_fuzz", NPY_SEEDS)

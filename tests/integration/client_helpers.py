@@ -1,5 +1,7 @@
 """A thin layer of functions over the generated stubs, and NumPy's side of a comparison."""
 
+import contextlib
+
 import grpc
 import harness
 import numpy as np
@@ -7,6 +9,7 @@ import numpy as np
 pb = harness.stubs().messages
 
 CALL_SECONDS = 120
+CONNECT_SECONDS = 10
 REASON_METADATA = "dropout-error-reason"
 
 FLOAT32 = pb.DATA_TYPE_FLOAT32
@@ -31,6 +34,9 @@ class Client:
     def __init__(self, address, **channel_options):
         self.channel = harness.channel(address, **channel_options)
         self.service = harness.stubs().service.DropoutServiceStub(self.channel)
+        # A first attempt to connect may fail on a busy machine, and with it the first call.
+        with contextlib.suppress(grpc.FutureTimeoutError):
+            grpc.channel_ready_future(self.channel).result(CONNECT_SECONDS)
 
     def __enter__(self):
         return self
