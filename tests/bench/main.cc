@@ -11,6 +11,7 @@
 #include "tests/bench/linear_bench.h"
 #include "tests/bench/report.h"
 #include "tests/bench/rpc_bench.h"
+#include "tests/bench/store_bench.h"
 
 int main(int argc, char** argv) {
   CLI::App app("Benchmarks of dropoutd as ratios against named baselines");
@@ -20,8 +21,8 @@ int main(int argc, char** argv) {
   app.add_option("--json", json_path, "Also write the rows as JSON to this file");
   app.add_option("--simd_target", simd_target, "Instruction set to run on");
   std::string only;
-  app.add_option("--only", only, "kernels, linear or calls; all of them by default")
-      ->check(CLI::IsMember({"kernels", "linear", "calls"}));
+  app.add_option("--only", only, "kernels, linear, calls or stores; all by default")
+      ->check(CLI::IsMember({"kernels", "linear", "calls", "stores"}));
   std::string echo, listen = "127.0.0.1:0";
   app.add_option("--echo", echo, "Be an echo server instead: sync, callback or queue")->group("");
   app.add_option("--listen", listen, "Where to echo")->group("");
@@ -39,6 +40,7 @@ int main(int argc, char** argv) {
     if (only.empty() || only == "kernels") dropoutd::bench::BenchKernels(smoke, report);
     if (only.empty() || only == "linear") dropoutd::bench::BenchLinear(smoke, report);
     if (only.empty() || only == "calls") dropoutd::bench::BenchCalls(smoke, report);
+    if (only.empty() || only == "stores") dropoutd::bench::BenchStores(smoke, report);
     if (!json_path.empty()) report.WriteJson(json_path);
   } catch (const std::exception& error) {
     std::cerr << "bench: " << error.what() << "\n";
