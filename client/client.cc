@@ -204,6 +204,30 @@ absl::Status Client::DeleteSession(const std::string& session_id) {
   return impl_->Call(Rpc::kDeleteSession, &Stub::DeleteSession, request).status();
 }
 
+absl::StatusOr<std::string> Client::ExportSession(const std::string& session_id) {
+  v1::ExportSessionRequest request;
+  request.set_session_id(session_id);
+  auto response = impl_->Call(Rpc::kExportSession, &Stub::ExportSession, request);
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_snapshot());
+}
+
+absl::StatusOr<Session> Client::ImportSession(const std::string& snapshot,
+                                              const std::string& session_id) {
+  v1::ImportSessionRequest request;
+  request.set_session_id(session_id.empty() ? NewSessionId() : session_id);
+  request.set_snapshot(snapshot);
+  return Converted(impl_->Call(Rpc::kImportSession, &Stub::ImportSession, request));
+}
+
+absl::StatusOr<Session> Client::ForkSession(const std::string& session_id,
+                                            const std::string& new_session_id) {
+  v1::ForkSessionRequest request;
+  request.set_session_id(session_id);
+  request.set_new_session_id(new_session_id.empty() ? NewSessionId() : new_session_id);
+  return Converted(impl_->Call(Rpc::kForkSession, &Stub::ForkSession, request));
+}
+
 absl::StatusOr<Layer> Client::CreateLayer(const std::string& session_id, const Layer& layer) {
   v1::CreateLayerRequest request;
   request.set_session_id(session_id);

@@ -18,6 +18,10 @@ constexpr Row kTable[] = {
     {Rpc::kGetSession, Idempotency::kSafe},
     {Rpc::kListSessions, Idempotency::kSafe},
     {Rpc::kDeleteSession, Idempotency::kDeletion},
+    {Rpc::kExportSession, Idempotency::kSafe},
+    // As CreateSession.
+    {Rpc::kImportSession, Idempotency::kSafe},
+    {Rpc::kForkSession, Idempotency::kSafe},
     {Rpc::kCreateLayer, Idempotency::kSafe},
     {Rpc::kUpdateLayer, Idempotency::kSafe},
     {Rpc::kDeleteLayer, Idempotency::kDeletion},

@@ -54,7 +54,8 @@ grpc::ByteBuffer Request(const StepCall& call, const Found& input,
   tensor.mutable_shape()->Assign(call.tensor.shape.begin(), call.tensor.shape.end());
   *tensor.mutable_shared_memory() = RefTo(input);
   if (output.has_value()) *places.mutable_output() = RefTo(*output);
-  static_assert(v1::ForwardRequest::kOutputFieldNumber == v1::BackwardRequest::kOutputFieldNumber);
+  static_assert(int{v1::ForwardRequest::kOutputFieldNumber} ==
+                int{v1::BackwardRequest::kOutputFieldNumber});
   grpc::Slice slice(call.fields + places.SerializeAsString());
   return grpc::ByteBuffer(&slice, 1);
 }

@@ -52,8 +52,8 @@ std::string RequestHead(const std::string& fields, const TensorView& tensor,
          DelimitedHead(v1::ForwardRequest::kInputFieldNumber, tensor_head.size() + piece_size) +
          tensor_head;
 }
-static_assert(v1::ForwardRequest::kInputFieldNumber ==
-              v1::BackwardRequest::kOutputGradientFieldNumber);
+static_assert(int{v1::ForwardRequest::kInputFieldNumber} ==
+              int{v1::BackwardRequest::kOutputGradientFieldNumber});
 
 std::string HasMoreField(bool has_more) {
   v1::ExchangeRequest message;
@@ -167,8 +167,8 @@ bool KeepField(CodedInputStream& in, std::uint32_t tag, std::string* rest) {
 // A field of ForwardResponse or BackwardResponse.
 bool ReadAnswerField(CodedInputStream& in, std::uint32_t tag, OutputPlace place,
                      StepAnswer* answer) {
-  static_assert(v1::ForwardResponse::kOutputFieldNumber ==
-                v1::BackwardResponse::kInputGradientFieldNumber);
+  static_assert(int{v1::ForwardResponse::kOutputFieldNumber} ==
+                int{v1::BackwardResponse::kInputGradientFieldNumber});
   return tag == DelimitedTag(v1::ForwardResponse::kOutputFieldNumber)
              ? ReadTensor(in, place, answer)
              : KeepField(in, tag, &answer->rest);

@@ -1,4 +1,4 @@
-// session create|get|list|delete
+// session create|get|list|delete; session_copy_commands.cc has the others
 #include <atomic>
 #include <iostream>
 #include <iterator>
@@ -11,9 +11,9 @@
 #include "client/cli/duration.h"
 #include "client/cli/enum_names.h"
 #include "client/cli/layer_options.h"
-#include "client/cli/layer_table.h"
 #include "client/cli/option_types.h"
 #include "client/cli/progress.h"
+#include "client/cli/session_output.h"
 #include "client/cli/table.h"
 
 namespace dropout::cli {
@@ -31,25 +31,6 @@ struct ListOptions {
   std::string page_token;
   bool all = false;
 };
-
-void PrintSession(const Context& context, const Session& session) {
-  if (context.options.json) {
-    context.PrintJson(ToJson(session));
-    return;
-  }
-  PrintFields(std::cout,
-              {{"session", session.session_id},
-               {"seed", absl::StrCat(session.seed)},
-               {"mode", NameOf(session.mode)},
-               {"ttl", FormatDuration(session.ttl)},
-               {"created", FormatTime(session.create_time)},
-               {"expires", absl::StrCat(FormatTime(session.expire_time), " (",
-                                        FormatRelative(session.expire_time, Clock::now()), ")")},
-               {"layers", absl::StrCat(session.layers.size())}});
-  if (session.layers.empty()) return;
-  std::cout << '\n';
-  PrintLayers(std::cout, session.layers);
-}
 
 void Create(Context& context, const CreateOptions& options) {
   SessionOptions session = options.session;
@@ -182,12 +163,13 @@ void AddDelete(CLI::App* group, Context& context) {
 }  // namespace
 
 void AddSessionCommands(CLI::App& app, Context& context) {
-  CLI::App* group = app.add_subcommand("session", "Make, show, list and delete sessions");
+  CLI::App* group = app.add_subcommand("session", "Make, show, list, copy and delete sessions");
   group->require_subcommand(1);
   AddCreate(group, context);
   AddGet(group, context);
   AddList(group, context);
   AddDelete(group, context);
+  AddSessionCopyCommands(*group, context);
 }
 
 }  // namespace dropout::cli

@@ -130,6 +130,15 @@ class Client {
   absl::StatusOr<SessionPage> ListSessions(int page_size = 0, const std::string& page_token = "");
   absl::Status DeleteSession(const std::string& session_id);
 
+  // A session with its layers, parameters and steps as bytes, for ImportSession of any server.
+  absl::StatusOr<std::string> ExportSession(const std::string& session_id);
+  // The session's id is the copy's; empty: the client picks one.
+  absl::StatusOr<Session> ImportSession(const std::string& snapshot,
+                                        const std::string& session_id = "");
+  // A copy of a session on its server, with the same masks so far. An empty id as above.
+  absl::StatusOr<Session> ForkSession(const std::string& session_id,
+                                      const std::string& new_session_id = "");
+
   absl::StatusOr<Layer> CreateLayer(const std::string& session_id, const Layer& layer);
   absl::StatusOr<Layer> UpdateLayer(const std::string& session_id, const Layer& layer);
   absl::Status DeleteLayer(const std::string& session_id, const std::string& layer_id);

@@ -79,6 +79,12 @@ struct Plan {
   // Whether the noise is bits.
   bool IsBinary() const { return action != Action::kMultiply; }
 
+  // Whether the gradient is one of the input's values too.
+  bool NeedsInput() const {
+    return action == Action::kLinear ||
+           (action == Action::kMultiply && law == NoiseLaw::kRelaxedBernoulli);
+  }
+
   // What the gradient gets: dx = scale * dy where y = scale * x + shift.
   Plan Gradient() const;
 };

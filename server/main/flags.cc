@@ -175,6 +175,7 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
   flags.limits.default_ttl = Nanoseconds(ttl);
   flags.limits.max_ttl = std::max(flags.limits.max_ttl, flags.limits.default_ttl);
   flags.limits.max_mask_bytes = static_cast<std::size_t>(flags.max_message_bytes);
+  flags.limits.max_snapshot_bytes = static_cast<std::size_t>(flags.max_message_bytes);
   flags.drain_timeout = Nanoseconds(drain);
   flags.store = ParseStoreAddress(store).value();  // Checked above.
   ParseLogLevel(log_level, flags.log_level);

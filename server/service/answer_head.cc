@@ -10,8 +10,8 @@ namespace {
 
 namespace v1 = dropout::v1;
 
-static_assert(v1::ForwardResponse::kOutputFieldNumber ==
-              v1::BackwardResponse::kInputGradientFieldNumber);
+static_assert(int{v1::ForwardResponse::kOutputFieldNumber} ==
+              int{v1::BackwardResponse::kInputGradientFieldNumber});
 
 // Of a tensor: its type and shape.
 void WriteTypeAndShape(WireWriter& out, DataType dtype, const Shape& shape) {

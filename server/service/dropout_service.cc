@@ -108,6 +108,33 @@ DropoutService::Reactor* DropoutService::DeleteSession(Context* context, const B
       [&](const auto& in, auto&) { return engine_.DeleteSession(in.session_id()); });
 }
 
+DropoutService::Reactor* DropoutService::ExportSession(Context* context, const Bytes* request,
+                                                       Bytes* response) {
+  return RunUnary<v1::ExportSessionRequest, v1::ExportSessionResponse>(
+      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+        DROPOUTD_ASSIGN_OR_RETURN(*out.mutable_snapshot(), engine_.ExportSession(in.session_id()));
+        return absl::OkStatus();
+      });
+}
+
+DropoutService::Reactor* DropoutService::ImportSession(Context* context, const Bytes* request,
+                                                       Bytes* response) {
+  return RunUnary<v1::ImportSessionRequest, v1::Session>(
+      gate_, *context, *request, *response, [&](const auto& in, auto& out) {
+        return Fill(engine_.ImportSession(in.session_id(), in.snapshot()), out);
+      });
+}
+
+DropoutService::Reactor* DropoutService::ForkSession(Context* context, const Bytes* request,
+                                                     Bytes* response) {
+  return RunUnary<v1::ForkSessionRequest, v1::Session>(
+      gate_, *context, *request, *response, [&](const auto& in, auto& out, const GatedCall& call) {
+        return Fill(
+            engine_.ForkSession(in.session_id(), SessionKey(call.tenant, in.new_session_id())),
+            out);
+      });
+}
+
 DropoutService::Reactor* DropoutService::CreateLayer(Context* context, const Bytes* request,
                                                      Bytes* response) {
   return RunUnary<v1::CreateLayerRequest, v1::Layer>(

@@ -40,6 +40,9 @@ using RawService =
     Generated::WithRawCallbackMethod_GetSession<
     Generated::WithRawCallbackMethod_ListSessions<
     Generated::WithRawCallbackMethod_DeleteSession<
+    Generated::WithRawCallbackMethod_ExportSession<
+    Generated::WithRawCallbackMethod_ImportSession<
+    Generated::WithRawCallbackMethod_ForkSession<
     Generated::WithRawCallbackMethod_CreateLayer<
     Generated::WithRawCallbackMethod_UpdateLayer<
     Generated::WithRawCallbackMethod_DeleteLayer<
@@ -54,7 +57,7 @@ using RawService =
     Generated::WithRawCallbackMethod_DeleteSharedMemory<
     Generated::WithRawCallbackMethod_Exchange<
     Generated::WithRawCallbackMethod_GetServerInfo<
-    Generated::Service>>>>>>>>>>>>>>>>>>;
+    Generated::Service>>>>>>>>>>>>>>>>>>>>>;
 // clang-format on
 
 }  // namespace internal
@@ -75,6 +78,9 @@ class DropoutService final : public internal::RawService {
   Reactor* GetSession(Context* context, const Bytes* request, Bytes* response) override;
   Reactor* ListSessions(Context* context, const Bytes* request, Bytes* response) override;
   Reactor* DeleteSession(Context* context, const Bytes* request, Bytes* response) override;
+  Reactor* ExportSession(Context* context, const Bytes* request, Bytes* response) override;
+  Reactor* ImportSession(Context* context, const Bytes* request, Bytes* response) override;
+  Reactor* ForkSession(Context* context, const Bytes* request, Bytes* response) override;
   Reactor* CreateLayer(Context* context, const Bytes* request, Bytes* response) override;
   Reactor* UpdateLayer(Context* context, const Bytes* request, Bytes* response) override;
   Reactor* DeleteLayer(Context* context, const Bytes* request, Bytes* response) override;

@@ -30,6 +30,8 @@ class Encoder {
     (Put(values), ...);
   }
 
+  bool AtEnd() const { return false; }
+
   std::string Take() { return std::move(bytes_); }
 
  private:
@@ -89,6 +91,9 @@ class Decoder {
   void operator()(Values&... values) {
     (Get(values), ...);
   }
+
+  // Whether an older version wrote no more: what is described after that keeps its value.
+  bool AtEnd() const { return bytes_.empty(); }
 
   bool ok() const { return ok_; }
   std::string_view rest() const { return bytes_; }

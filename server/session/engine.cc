@@ -1,6 +1,5 @@
 #include "server/session/engine.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,26 +10,6 @@
 #include "server/session/session_key.h"
 
 namespace dropoutd {
-namespace {
-
-constexpr std::size_t kMaxSessionIdBytes = 128;
-
-bool IsIdCharacter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-         c == '_' || c == '-';
-}
-
-absl::Status CheckSessionId(std::string_view id) {
-  if (id.size() > kMaxSessionIdBytes || !std::all_of(id.begin(), id.end(), IsIdCharacter)) {
-    return MakeError(Reason::kInvalidSession,
-                     absl::StrCat("session_id: must be 1 to ", kMaxSessionIdBytes,
-                                  " characters of [A-Za-z0-9._-]"));
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
-
 Engine::Engine(const Limits& limits, const Clock& clock, Store* store)
     : limits_(limits),
       clock_(clock),
@@ -59,7 +38,9 @@ absl::StatusOr<SessionView> Engine::CreateSession(SessionSpec spec) {
       std::shared_ptr<Session> made,
       Session::Make(spec, limits_.default_ttl, limits_.max_layers_per_session, budget_, clock_));
   DROPOUTD_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session,
-                            keeper_.Create(std::move(made), spec));
+                            keeper_.Create(std::move(made), [&](const Session& existing) {
+                              return existing.MadeFrom(spec);
+                            }));
   return session->View();
 }
 

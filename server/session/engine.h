@@ -58,6 +58,14 @@ class Engine {
   absl::StatusOr<SessionPage> ListSessions(std::string_view after, std::size_t count);
   absl::Status DeleteSession(std::string_view session_id);
 
+  // A session with its steps as bytes, for ImportSession of any server. QUOTA_MESSAGE_BYTES.
+  absl::StatusOr<std::string> ExportSession(std::string_view session_id);
+  // Makes a session from such bytes; without an id in `session_id` the server picks one. The
+  // same bytes again find the session that they made. INVALID_SESSION, CreateSession's errors.
+  absl::StatusOr<SessionView> ImportSession(std::string session_id, std::string_view snapshot);
+  // Makes a session as `session_id` is now. The same again finds the session that was made.
+  absl::StatusOr<SessionView> ForkSession(std::string_view session_id, std::string new_session_id);
+
   absl::StatusOr<LayerView> CreateLayer(std::string_view session_id, const LayerConfig& config);
   absl::StatusOr<LayerView> UpdateLayer(std::string_view session_id, const LayerConfig& config);
   absl::Status DeleteLayer(std::string_view session_id, std::string_view layer_id);
@@ -111,6 +119,8 @@ class Engine {
   std::size_t RemoveExpired() { return keeper_.Sweep(); }
 
  private:
+  absl::StatusOr<SessionView> AddCopy(std::string session_id, SessionContents contents,
+                                      std::uint64_t origin);
   absl::Status CheckSpec(const SessionSpec& spec) const;
   absl::StatusOr<StepRun> BeginForwardHere(const StepRef& at, DataType dtype, const Shape& shape,
                                            bool return_mask);

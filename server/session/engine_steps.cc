@@ -97,15 +97,9 @@ MaskView DrawMaskView(const Plan& plan) {
   return MakeMaskView(plan, std::move(bits), std::move(scales));
 }
 
-// Whether Backward of the step will need its input.
-bool NeedsInput(const Plan& plan) {
-  return plan.action == Action::kLinear ||
-         (plan.action == Action::kMultiply && plan.law == NoiseLaw::kRelaxedBernoulli);
-}
-
 // Room for an input that Backward will need.
 absl::StatusOr<std::shared_ptr<RetainedInput>> MakeRetained(DataType dtype, const Shape& shape,
-                                                            SharedParameters parameters,
+                                                            const LayerSnapshot& layer,
                                                             const Limits& limits) {
   const auto count = static_cast<std::size_t>(shape.ElementCount());
   const auto element_size = static_cast<std::size_t>(ElementSize(dtype));
@@ -120,7 +114,8 @@ absl::StatusOr<std::shared_ptr<RetainedInput>> MakeRetained(DataType dtype, cons
   retained->dtype = dtype;
   retained->data_size = count * element_size;
   retained->data = std::make_unique_for_overwrite<std::byte[]>(retained->data_size);
-  retained->parameters = std::move(parameters);
+  retained->parameters = layer.parameters;
+  retained->parameters_version = layer.parameters_version;
   return retained;
 }
 
@@ -139,7 +134,7 @@ absl::StatusOr<StepRun> Engine::BeginForwardHere(const StepRef& at, DataType dty
   auto state = std::make_unique<StepRun::State>();
   DROPOUTD_ASSIGN_OR_RETURN(state->plan, call.PresentPlan(shape));
   const Plan& plan = state->plan;
-  if (!plan.Draws() || IsSequential(call.config().generator) || NeedsInput(plan) ||
+  if (!plan.Draws() || IsSequential(call.config().generator) || plan.NeedsInput() ||
       plan.action == Action::kLinear || call.version == 0) {
     return other_way;
   }
@@ -183,9 +178,8 @@ absl::StatusOr<StepRun> Engine::BeginForward(const StepRef& at, DataType dtype, 
   } else {
     state->pass.emplace(plan, dtype, std::move(bits), Collect(plan, return_mask, cache_, limits_));
   }
-  if (NeedsInput(plan) && call.layer.key.has_value()) {
-    DROPOUTD_ASSIGN_OR_RETURN(state->retaining,
-                              MakeRetained(dtype, shape, call.layer.parameters, limits_));
+  if (plan.NeedsInput() && call.layer.key.has_value()) {
+    DROPOUTD_ASSIGN_OR_RETURN(state->retaining, MakeRetained(dtype, shape, call.layer, limits_));
   }
   state->dtype = dtype;
   state->output_shape = plan.output;

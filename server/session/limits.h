@@ -18,6 +18,7 @@ struct Limits {
   std::size_t input_cache_bytes = std::size_t{256} << 20;  // Of inputs that gradients need.
   std::size_t max_parameter_bytes = std::size_t{1} << 30;  // Of all layers' parameters.
   std::size_t max_mask_bytes = std::size_t{64} << 20;      // Of one mask that GetMask makes.
+  std::size_t max_snapshot_bytes = std::size_t{64} << 20;  // Of one exported session.
   std::size_t max_regions_per_session = 64;
   Nanoseconds default_ttl = std::chrono::hours(1);
   Nanoseconds max_ttl = std::chrono::hours(24 * 30);

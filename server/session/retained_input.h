@@ -3,6 +3,7 @@
 #define DROPOUTD_SERVER_SESSION_RETAINED_INPUT_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "server/dropout/data_type.h"
@@ -19,6 +20,7 @@ struct RetainedInput {
   std::unique_ptr<std::byte[]> data;
   std::size_t data_size = 0;
   SharedParameters parameters;
+  std::uint64_t parameters_version = 0;  // 0: the layer has none.
 
   std::size_t byte_size() const { return data_size + parameters->byte_size(); }
 };

@@ -23,6 +23,7 @@
 #include "server/memory/shared_memory.h"
 #include "server/session/clock.h"
 #include "server/session/session_codec.h"
+#include "server/session/session_contents.h"
 #include "server/session/step_book.h"
 #include "server/store/store.h"
 
@@ -95,9 +96,6 @@ struct SharedStream {
   SequentialNoise noise;
 };
 
-// Parameters by the uid of their layer.
-using ParametersByUid = std::map<std::uint64_t, SharedParameters>;
-
 // Thread-safe. Its lock is held for look-ups and small changes, never while a tensor is
 // processed.
 class Session {
@@ -122,6 +120,14 @@ class Session {
   absl::Status Restore(const SessionImage& image, const ParametersByUid& parameters);
   ParametersByUid AllParameters() const;
 
+  // The session with its steps, of a server without a store; what the caches have lost is left
+  // out. Holds the lock while it copies. QUOTA_MESSAGE_BYTES for more than `max_bytes`.
+  absl::StatusOr<SessionContents> Contents(std::size_t max_bytes) const;
+
+  // Puts the steps, and the stream, of a copy into this session, which has none. QUOTA_STEPS,
+  // QUOTA_MASK_CACHE.
+  absl::Status Install(SessionParts parts);
+
   // Held, by one, while the session changes here and in the store, and by many while they look
   // at what it is. Comes before the session's own lock.
   std::shared_mutex& changes() { return changes_; }
@@ -142,6 +148,7 @@ class Session {
 
   const std::string& session_id() const { return session_id_; }
   std::uint64_t incarnation() const { return incarnation_; }
+  std::uint64_t origin() const { return origin_; }
   std::uint64_t seed() const { return seed_; }
 
   // Whether the session was made from such a spec: then a second CreateSession is a retry.
@@ -212,6 +219,9 @@ class Session {
           StepBudget& budget, const Clock& clock);
 
   // The lock is held.
+  SessionImage ImageLocked() const;
+  absl::Status CollectFields(const LayerState& layer, FieldCollector& fields) const;
+  absl::Status InstallStep(LayerState& layer, SessionParts::Step step);
   absl::Status CheckLayer(const LayerConfig& config) const;
   absl::StatusOr<LayerState*> FindLayer(std::string_view layer_id) const;
   absl::Status MakeRoomLocked(LayerState& layer, const StepKey& key);
@@ -223,6 +233,7 @@ class Session {
 
   const std::string session_id_;
   const std::uint64_t incarnation_;
+  const std::uint64_t origin_ = 0;  // As SessionImage's.
   const std::uint64_t seed_;
   const Nanoseconds ttl_;
   const std::size_t max_layers_;

@@ -51,6 +51,7 @@ void Describe(Codec& codec, EncodedSession& s) {
   codec(s.image.incarnation, s.image.seed, s.image.seed_given, s.image.ttl_given, s.image.ttl,
         s.image.create_time, s.image.created_mode, s.created_layers, s.image.mode, s.image.next_uid,
         s.layers);
+  if (!codec.AtEnd()) codec(s.image.origin);
 }
 
 struct StepFields {
@@ -200,6 +201,20 @@ absl::StatusOr<std::shared_ptr<RetainedInput>> DecodeInput(std::string_view byte
   input->data = std::make_unique_for_overwrite<std::byte[]>(bytes.size());
   std::memcpy(input->data.get(), bytes.data(), bytes.size());
   return input;
+}
+
+std::string EncodeRecord(const StepRecord& record, const RetainedInput* input) {
+  StepImage image;
+  image.revision = record.revision;
+  image.mode = record.mode;
+  image.rate = record.rate;
+  image.shape = record.shape;
+  image.parameters_version = input != nullptr ? input->parameters_version : 0;
+  image.has_input = input != nullptr;
+  image.has_bits = record.pinned != nullptr;
+  image.nonce = record.nonce;
+  if (image.has_input) return EncodeStep(image, EncodeInput(*input));
+  return EncodeStep(image, image.has_bits ? EncodeBits(*record.pinned) : std::string());
 }
 
 std::string EncodeBits(const PackedBits& bits) {

@@ -3,6 +3,7 @@
 #define DROPOUTD_SERVER_SESSION_SESSION_CODEC_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,9 +48,13 @@ struct SessionImage {
   Mode mode = Mode::kTrain;
   std::uint64_t next_uid = 1;
   std::vector<LayerImage> layers;
+  std::uint64_t origin = 0;  // Of a copy: names what it was made from. 0: it is none.
 
   friend bool operator==(const SessionImage&, const SessionImage&) = default;
 };
+
+// Parameters by the uid of their layer.
+using ParametersByUid = std::map<std::uint64_t, SharedParameters>;
 
 // A step's record. What else a Backward needs is found by it: the configuration of its revision,
 // the parameters of its version, and the payload behind it.
@@ -78,6 +83,9 @@ std::string EncodeParameters(const Parameters& parameters);
 std::string EncodeInput(const RetainedInput& input);
 std::string EncodeBits(const PackedBits& bits);
 
+// The whole of a step: its record with its bits, if it has some, or its input, if that is not null.
+std::string EncodeRecord(const StepRecord& record, const RetainedInput* input);
+
 // STORE_CORRUPT for bytes that the functions above cannot have made. The input's parameters are
 // left null.
 absl::StatusOr<SessionImage> DecodeSession(std::string_view bytes);
@@ -98,6 +106,17 @@ StoreField IncarnationField(std::uint64_t incarnation);
 // All fields of a layer of one kind.
 enum class FieldKind : char { kStep = 's', kConfig = 'c', kParameters = 'p' };
 FieldRange LayerFields(FieldKind kind, std::uint64_t uid);
+
+// What a field's name says.
+struct FieldName {
+  FieldKind kind = FieldKind::kStep;
+  std::uint64_t uid = 0;
+  std::uint64_t number = 0;  // The revision or version.
+  StepKey step;              // Of kStep.
+};
+
+// Nothing for names that the functions above do not make.
+std::optional<FieldName> ParseFieldName(std::string_view name);
 
 // Those of the steps up to and including `through`.
 FieldRange StepFieldsThrough(std::uint64_t uid, std::uint64_t through);

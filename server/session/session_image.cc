@@ -29,6 +29,7 @@ Session::Session(std::string_view session_id, const SessionImage& image, std::si
                  StepBudget& budget, const Clock& clock)
     : session_id_(session_id),
       incarnation_(image.incarnation),
+      origin_(image.origin),
       seed_(image.seed),
       ttl_(image.ttl),
       max_layers_(max_layers),
@@ -53,8 +54,14 @@ absl::StatusOr<std::shared_ptr<Session>> Session::FromImage(
 }
 
 SessionImage Session::Image() const {
+  const std::lock_guard lock(mutex_);
+  return ImageLocked();
+}
+
+SessionImage Session::ImageLocked() const {
   SessionImage image;
   image.incarnation = incarnation_;
+  image.origin = origin_;
   image.seed = seed_;
   image.seed_given = seed_given_;
   if (ttl_given_.has_value()) image.ttl_given = ttl_given_->count();
@@ -62,7 +69,6 @@ SessionImage Session::Image() const {
   image.create_time = ToNanoseconds(create_time_);
   image.created_mode = created_mode_;
   for (const auto& each : created_layers_) image.created_layers.push_back(*each);
-  const std::lock_guard lock(mutex_);
   image.mode = mode_;
   image.next_uid = next_uid_;
   for (const auto& [id, layer] : layers_) {

@@ -271,14 +271,15 @@ absl::Status SessionKeeper::CheckCount() {
                                 limits_.max_sessions));
 }
 
-absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Create(std::shared_ptr<Session> session,
-                                                               const SessionSpec& spec) {
-  if (store_ == nullptr) return registry_.Add(std::move(session), spec);
+absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Create(
+    std::shared_ptr<Session> session, SessionRegistry::IsSame is_same,
+    const std::vector<StoreField>& fields) {
+  if (store_ == nullptr) return registry_.Add(std::move(session), is_same);
   const std::string key = session->session_id();
   for (int i = 0; i < kMostTries; ++i) {
     const auto found = Find(key);
     if (found.ok()) {
-      if ((*found)->MadeFrom(spec)) return found;
+      if (is_same(**found)) return found;
       return MakeError(Reason::kSessionExists, absl::StrCat("session_id: ", Quote(SessionIdOf(key)),
                                                             " is taken by another session"));
     }
@@ -287,6 +288,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Create(std::shared_ptr<S
     StoreChange change = ChangeFrom(*session, {}, session->Image());
     change.expected_version = 0;
     change.writes.push_back(IncarnationField(session->incarnation()));
+    change.writes.insert(change.writes.end(), fields.begin(), fields.end());
     change.expire_time = StoredExpiry(*session);
     const WallTime until = *change.expire_time;
     const auto committed = store_->Commit(key, std::move(change));

@@ -54,10 +54,15 @@ class SessionKeeper {
   // The session, up to date and renewed.
   absl::StatusOr<std::shared_ptr<Session>> Find(std::string_view key);
 
-  // Adds a new session, or finds the one with its key that was made from the same spec.
-  // SESSION_EXISTS, QUOTA_SESSIONS.
+  // Adds a new session, or finds the one with its key that `is_same`. `fields`: what a store keeps
+  // of it beside its layers. SESSION_EXISTS, QUOTA_SESSIONS.
   absl::StatusOr<std::shared_ptr<Session>> Create(std::shared_ptr<Session> session,
-                                                  const SessionSpec& spec);
+                                                  SessionRegistry::IsSame is_same,
+                                                  const std::vector<StoreField>& fields = {});
+
+  // A session with its steps, as it was at one moment. QUOTA_MESSAGE_BYTES for more than
+  // `max_bytes`.
+  absl::StatusOr<SessionContents> Contents(std::string_view key, std::size_t max_bytes);
   absl::Status Delete(std::string_view key);
 
   // As SessionRegistry::List.
@@ -139,6 +144,7 @@ class SessionKeeper {
                          const SessionImage& after) const;
   void Tidy(std::string_view key, const SessionImage& before, const SessionImage& after);
   absl::Status CheckCount();
+  absl::StatusOr<SessionContents> StoredContents(const Session& session, std::size_t max_bytes);
 
   // `version`: the session's, so that its document does not come along.
   absl::StatusOr<std::optional<std::string>> ReadField(std::string_view key, StoreVersion version,

@@ -1,9 +1,21 @@
 #include "server/session/session_key.h"
 
+#include <algorithm>
+#include <cstddef>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+
 namespace dropoutd {
 namespace {
 
 constexpr char kSeparator = '/';
+constexpr std::size_t kMaxSessionIdBytes = 128;
+
+bool IsIdCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == '-';
+}
 
 }  // namespace
 
@@ -13,6 +25,15 @@ std::string SessionKey(std::string_view tenant, std::string_view session_id) {
   if (!tenant.empty() || session_id.find(kSeparator) != std::string_view::npos) key += kSeparator;
   key += session_id;
   return key;
+}
+
+absl::Status CheckSessionId(std::string_view id) {
+  if (id.size() > kMaxSessionIdBytes || !std::all_of(id.begin(), id.end(), IsIdCharacter)) {
+    return MakeError(Reason::kInvalidSession,
+                     absl::StrCat("session_id: must be 1 to ", kMaxSessionIdBytes,
+                                  " characters of [A-Za-z0-9._-]"));
+  }
+  return absl::OkStatus();
 }
 
 std::string_view TenantOf(std::string_view key) {

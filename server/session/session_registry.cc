@@ -22,14 +22,14 @@ absl::Status SessionNotFound(std::string_view session_key) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Add(std::shared_ptr<Session> session,
-                                                              const SessionSpec& spec) {
+                                                              IsSame is_same) {
   // Outlives the lock: a large session takes time to go.
   std::vector<std::shared_ptr<Session>> expired;
   const std::unique_lock lock(mutex_);
   const auto found = sessions_.find(session->session_id());
   if (found != sessions_.end()) {
     if (!IsExpired(*found->second)) {
-      if (!found->second->MadeFrom(spec)) {
+      if (!is_same(*found->second)) {
         return MakeError(Reason::kSessionExists,
                          absl::StrCat("session_id: ", Quote(SessionIdOf(session->session_id())),
                                       " is taken by another session"));

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/session/clock.h"
@@ -27,10 +28,10 @@ class SessionRegistry {
   SessionRegistry(std::size_t max_sessions, const Clock& clock)
       : max_sessions_(max_sessions), clock_(clock) {}
 
-  // Adds `session` and returns it, or the one with its id if that was made from the same
-  // spec. SESSION_EXISTS, QUOTA_SESSIONS.
-  absl::StatusOr<std::shared_ptr<Session>> Add(std::shared_ptr<Session> session,
-                                               const SessionSpec& spec);
+  // Adds `session` and returns it, or the one with its id if that `is_same`: then the call is a
+  // retry. SESSION_EXISTS, QUOTA_SESSIONS.
+  using IsSame = absl::FunctionRef<bool(const Session&)>;
+  absl::StatusOr<std::shared_ptr<Session>> Add(std::shared_ptr<Session> session, IsSame is_same);
 
   // Finds a session and renews it. SESSION_NOT_FOUND.
   absl::StatusOr<std::shared_ptr<Session>> Find(std::string_view session_id) const;

@@ -32,6 +32,7 @@ struct StepKey {
 // mask of a counter-based generator again.
 struct StepRecord {
   std::shared_ptr<const LayerConfig> config;
+  std::uint64_t revision = 1;  // Of the configuration.
   Mode mode = Mode::kTrain;
   DropRate rate;
   Shape shape;                               // Of the input.
@@ -69,6 +70,8 @@ class StepBook {
   ~StepBook() { Clear(); }
   StepBook(const StepBook&) = delete;
   StepBook& operator=(const StepBook&) = delete;
+
+  const std::map<StepKey, StepRecord>& records() const { return records_; }
 
   // Null if there is none. Valid until the book changes.
   const StepRecord* Find(const StepKey& key) const;

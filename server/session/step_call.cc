@@ -26,6 +26,7 @@ absl::StatusOr<Call> BeginCall(SessionKeeper& keeper, const StepRef& at, bool ne
 StepRecord MakeRecord(const LayerSnapshot& layer, const Plan& plan) {
   StepRecord record;
   record.config = layer.config;
+  record.revision = layer.revision;
   record.mode = layer.mode;
   record.rate = plan.rate;
   record.shape = plan.layout.tensor;

@@ -15,19 +15,6 @@ namespace {
 // A layer's records in the store are counted and trimmed once in so many.
 constexpr std::uint32_t kTrimEvery = 1024;
 
-StepImage ImageOf(const LayerSnapshot& layer, const StepRecord& record, bool has_input) {
-  StepImage image;
-  image.revision = layer.revision;
-  image.mode = record.mode;
-  image.rate = record.rate;
-  image.shape = record.shape;
-  image.parameters_version = has_input ? layer.parameters_version : 0;
-  image.has_input = has_input;
-  image.has_bits = record.pinned != nullptr;
-  image.nonce = record.nonce;
-  return image;
-}
-
 // Where the record of a step may be: at the layer's key, or where an update of what the layer is
 // keyed by has left it.
 std::vector<StepKey> KeysOf(const LayerSnapshot& layer, const StepKey& asked) {
@@ -61,6 +48,7 @@ absl::StatusOr<std::optional<StepRecord>> SessionKeeper::RecordFrom(const StepPl
   record.shape = step.image.shape;
   record.nonce = step.image.nonce;
   record.config = layer.config;
+  record.revision = step.image.revision;
   if (step.image.revision != layer.revision) {
     DROPOUTD_ASSIGN_OR_RETURN(const auto bytes,
                               ReadField(KeyOf(*place.session), place.session->version(),
@@ -87,6 +75,7 @@ absl::StatusOr<std::shared_ptr<const RetainedInput>> SessionKeeper::InputFrom(
       input->parameters,
       ReadParameters(KeyOf(*place.session), place.session->version(),
                      ParametersField(place.layer.state->uid, step.image.parameters_version)));
+  input->parameters_version = step.image.parameters_version;
   return input->parameters != nullptr ? input : nullptr;
 }
 
@@ -176,8 +165,8 @@ absl::StatusOr<bool> SessionKeeper::WriteRecord(const StepPlace& place, StepReco
   StoreChange change;
   change.expected_version = place.version;
   change.conditions = {IncarnationField(session.incarnation())};
-  change.writes = {{StepField(place.layer.state->uid, *place.layer.key),
-                    EncodeStep(ImageOf(place.layer, record, /*has_input=*/false))}};
+  change.writes = {
+      {StepField(place.layer.state->uid, *place.layer.key), EncodeRecord(record, nullptr)}};
   change.expire_time = RenewalDue(session);
   const std::optional<StoreTime> expire = change.expire_time;
   const auto committed = store_->Commit(KeyOf(session), std::move(change));
@@ -200,8 +189,7 @@ std::future<absl::StatusOr<bool>> SessionKeeper::StartRecord(const StepPlace& pl
   const std::string name = StepField(uid, at);
   change.conditions = {IncarnationField(place.session->incarnation())};
   if (only_if_absent) change.conditions.push_back({name, std::nullopt});
-  const std::string payload = input != nullptr ? EncodeInput(*input) : std::string();
-  change.writes.push_back({name, EncodeStep(ImageOf(layer, record, input != nullptr), payload)});
+  change.writes.push_back({name, EncodeRecord(record, input)});
   const auto promise = std::make_shared<std::promise<absl::StatusOr<bool>>>();
   std::future<absl::StatusOr<bool>> written = promise->get_future();
   store_->StartCommit(
@@ -287,9 +275,7 @@ absl::Status SessionKeeper::CommitDraw(const StepPlace& place, const StreamPlace
   change.conditions = {IncarnationField(place.session->incarnation()),
                        {StreamField(), from.state},
                        {step, from.step}};
-  change.writes = {{StreamField(), std::move(state)},
-                   {step, EncodeStep(ImageOf(place.layer, record, /*has_input=*/false),
-                                     EncodeBits(*record.pinned))}};
+  change.writes = {{StreamField(), std::move(state)}, {step, EncodeRecord(record, nullptr)}};
   const auto committed = store_->Commit(KeyOf(*place.session), std::move(change));
   if (committed.status().code() == absl::StatusCode::kAborted) return committed.status();
   return Translate(committed.status(), KeyOf(*place.session));

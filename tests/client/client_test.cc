@@ -154,6 +154,31 @@ TEST_F(ClientTest, DeleteSession) {
   EXPECT_EQ(service_.Received<v1::DeleteSessionRequest>().session_id(), "s");
 }
 
+TEST_F(ClientTest, ExportSession) {
+  v1::ExportSessionResponse answer;
+  answer.set_snapshot(std::string("a\0b", 3));
+  service_.SetResponse(answer);
+  EXPECT_EQ(Connect().ExportSession("s").value(), answer.snapshot());
+  EXPECT_EQ(service_.Received<v1::ExportSessionRequest>().session_id(), "s");
+}
+
+TEST_F(ClientTest, CopiesAlwaysHaveAnId) {
+  v1::Session answer;
+  answer.set_session_id("copy");
+  service_.SetResponse(answer);
+  Client client = Connect();
+  EXPECT_EQ(client.ImportSession("bytes", "copy")->session_id, "copy");
+  EXPECT_EQ(service_.Received<v1::ImportSessionRequest>().session_id(), "copy");
+  EXPECT_EQ(service_.Received<v1::ImportSessionRequest>().snapshot(), "bytes");
+  EXPECT_TRUE(client.ImportSession("bytes").ok());
+  EXPECT_NE(service_.Received<v1::ImportSessionRequest>().session_id(), "");
+  EXPECT_EQ(client.ForkSession("s", "copy")->session_id, "copy");
+  EXPECT_EQ(service_.Received<v1::ForkSessionRequest>().session_id(), "s");
+  EXPECT_EQ(service_.Received<v1::ForkSessionRequest>().new_session_id(), "copy");
+  EXPECT_TRUE(client.ForkSession("s").ok());
+  EXPECT_NE(service_.Received<v1::ForkSessionRequest>().new_session_id(), "");
+}
+
 TEST_F(ClientTest, CreateLayer) {
   v1::Layer answer;
   answer.set_revision(1);
@@ -405,6 +430,9 @@ TEST_F(ClientTest, EveryCallButBackwardWithReleaseIsRepeated) {
       [&] { return client.GetSession("s").status(); },
       [&] { return client.ListSessions().status(); },
       [&] { return client.DeleteSession("s"); },
+      [&] { return client.ExportSession("s").status(); },
+      [&] { return client.ImportSession("bytes").status(); },
+      [&] { return client.ForkSession("s").status(); },
       [&] { return client.CreateLayer("s", {}).status(); },
       [&] { return client.UpdateLayer("s", {}).status(); },
       [&] { return client.DeleteLayer("s", "l"); },

@@ -76,6 +76,9 @@ class FakeService final : public v1::DropoutService::Service {
   FAKE_RPC(GetParameters, GetParametersRequest, v1::GetParametersResponse)
   FAKE_RPC(CreateSharedMemory, CreateSharedMemoryRequest, v1::SharedMemory)
   FAKE_RPC(DeleteSharedMemory, DeleteSharedMemoryRequest, google::protobuf::Empty)
+  FAKE_RPC(ExportSession, ExportSessionRequest, v1::ExportSessionResponse)
+  FAKE_RPC(ImportSession, ImportSessionRequest, v1::Session)
+  FAKE_RPC(ForkSession, ForkSessionRequest, v1::Session)
   FAKE_RPC(GetServerInfo, GetServerInfoRequest, v1::ServerInfo)
 #undef FAKE_RPC
 

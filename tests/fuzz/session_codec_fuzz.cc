@@ -1,11 +1,15 @@
-// Fuzz target: what a store may give back, whatever its bytes. Byte 0 picks the kind of record.
+// Fuzz target: what a store or a snapshot may hold, whatever its bytes. Byte 0 picks the kind of
+// record.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
+#include "server/base/crc32c.h"
 #include "server/session/layer_codec.h"
 #include "server/session/session_codec.h"
+#include "server/session/session_contents.h"
 
 namespace {
 
@@ -37,12 +41,22 @@ void CheckStep(std::string_view bytes) {
   }
 }
 
+// A snapshot with a right checksum, so that its inside is looked at.
+void CheckSnapshot(std::string_view inside) {
+  std::string bytes = "dropout session\n";
+  bytes += inside;
+  const std::uint32_t crc = Crc32c(bytes);
+  for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(crc >> shift);
+  const auto snapshot = DecodeSnapshot(bytes);
+  if (snapshot.ok()) static_cast<void>(TakeApart(snapshot->contents));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-  switch (data[0] % 6) {
+  switch (data[0] % 7) {
     case 0:
       CheckSession(bytes);
       break;
@@ -58,8 +72,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 4:
       static_cast<void>(DecodeInput(bytes));
       break;
-    default:
+    case 5:
       static_cast<void>(DecodeBits(bytes));
+      break;
+    default:
+      CheckSnapshot(bytes);
   }
   return 0;
 }

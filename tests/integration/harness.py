@@ -173,12 +173,13 @@ class CommandError(Exception):
     """dropoutctl exited with a status other than 0."""
 
 
-def ctl(*args, stdin=None, check=True, env=None):
-    """Runs dropoutctl, with `env` added to its environment; returns the completed process, with
+def ctl(*args, stdin=None, check=True, env=None, folder=None):
+    """Runs dropoutctl in `folder`, with `env` added to its environment; returns the completed process, with
     bytes in stdout and stderr."""
     done = subprocess.run(
         [os.environ["DROPOUTCTL_BIN"], *args], input=stdin if stdin is not None else b"",
-        capture_output=True, timeout=COMMAND_SECONDS, env={**clean_environment(), **(env or {})})
+        capture_output=True, timeout=COMMAND_SECONDS, env={**clean_environment(), **(env or {})},
+        cwd=folder)
     if check and done.returncode != 0:
         raise CommandError(f"dropoutctl {' '.join(args)}: exit status {done.returncode}\n"
                            f"{done.stderr.decode(errors='replace')}")

@@ -195,6 +195,8 @@ def session_requests(session_id):
     step = {"session_id": session_id, "layer_id": DROP, "step": STEP}
     yield "GetSession", pb.GetSessionRequest(session_id=session_id)
     yield "DeleteSession", pb.DeleteSessionRequest(session_id=session_id)
+    yield "ExportSession", pb.ExportSessionRequest(session_id=session_id)
+    yield "ForkSession", pb.ForkSessionRequest(session_id=session_id, new_session_id="fork")
     yield "CreateLayer", pb.CreateLayerRequest(session_id=session_id, layer=dropout_layer("n"))
     yield "UpdateLayer", pb.UpdateLayerRequest(session_id=session_id, layer=dropout_layer(DROP))
     yield "DeleteLayer", pb.DeleteLayerRequest(session_id=session_id, layer_id=DROP)
@@ -423,6 +425,7 @@ def parameter_rows():
 def good_request(rpc):
     requests = {"CreateSession": pb.CreateSessionRequest(session_id="new", seed=1,
                                                          layers=[dropout_layer("a")]),
+                "ImportSession": pb.ImportSessionRequest(session_id="new", snapshot=b"none"),
                 "ListSessions": pb.ListSessionsRequest(page_size=5, page_token="after:a"),
                 **dict(session_requests(SESSION)),
                 "GetServerInfo": pb.GetServerInfoRequest(),
@@ -449,8 +452,8 @@ def message_rows():
             yield Row(f"message: good and then {name}", rpc, good + body, "INVALID_REQUEST",
                       "parse")
         yield Row("message: cut", rpc, good[:-1], "INVALID_REQUEST", "parse")
-    for rpc in ["ListSessions", "GetServerInfo", "SetParameters", "GetParameters",
-                "CreateSharedMemory", "DeleteSharedMemory"]:
+    for rpc in ["ListSessions", "ExportSession", "ImportSession", "ForkSession", "GetServerInfo",
+                "SetParameters", "GetParameters", "CreateSharedMemory", "DeleteSharedMemory"]:
         yield Row("message: wire type 6", rpc, b"\x0e", "INVALID_REQUEST", "parse")
         yield Row("message: tag alone", rpc, good_request(rpc) + b"\x0a", "INVALID_REQUEST",
                   "parse")
@@ -472,6 +475,8 @@ def message_rows():
                         "DeleteLayer": "SESSION_NOT_FOUND", "CreateLayer": "INVALID_LAYER",
                         "UpdateLayer": "INVALID_LAYER", "SetMode": "INVALID_REQUEST",
                         "Forward": "INVALID_TENSOR", "Backward": "INVALID_TENSOR",
+                        "ExportSession": "SESSION_NOT_FOUND", "ForkSession": "SESSION_NOT_FOUND",
+                        "ImportSession": "INVALID_SESSION",
                         "GetMask": "SESSION_NOT_FOUND", "ReleaseSteps": "STEP_REQUIRED"}.items():
         yield Row("empty body", rpc, b"", reason)
 

@@ -31,6 +31,9 @@ REQUESTS = {
     "GetSession": pb.GetSessionRequest(session_id="s"),
     "ListSessions": pb.ListSessionsRequest(),
     "DeleteSession": pb.DeleteSessionRequest(session_id="s"),
+    "ExportSession": pb.ExportSessionRequest(session_id="s"),
+    "ImportSession": pb.ImportSessionRequest(session_id="s", snapshot=b"none"),
+    "ForkSession": pb.ForkSessionRequest(session_id="s", new_session_id="fork"),
     "CreateLayer": pb.CreateLayerRequest(session_id="s", layer=LAYER),
     "UpdateLayer": pb.UpdateLayerRequest(session_id="s", layer=LAYER),
     "DeleteLayer": pb.DeleteLayerRequest(session_id="s", layer_id="l"),
@@ -48,7 +51,7 @@ REQUESTS = {
     "GetServerInfo": pb.GetServerInfoRequest(),
 }
 # Those whose answer is about no one session.
-NO_SESSION = {"CreateSession", "ListSessions", "GetServerInfo"}
+NO_SESSION = {"CreateSession", "ImportSession", "ListSessions", "GetServerInfo"}
 
 
 # --- Reflection, without its generated code -------------------------------------------------

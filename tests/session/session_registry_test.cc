@@ -32,7 +32,8 @@ class SessionRegistryTest : public testing::Test {
   }
 
   absl::StatusOr<std::shared_ptr<Session>> Add(SessionRegistry& registry, const SessionSpec& spec) {
-    return registry.Add(Session::Make(spec, kTtl, 10, budget_, clock_).value(), spec);
+    return registry.Add(Session::Make(spec, kTtl, 10, budget_, clock_).value(),
+                        [&](const Session& session) { return session.MadeFrom(spec); });
   }
 
   static Ids IdsOf(const std::vector<std::shared_ptr<Session>>& sessions) {

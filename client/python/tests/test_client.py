@@ -10,7 +10,7 @@ import numpy as np
 import support
 import dropout_client
 from dropout_client import (Client, DataType, Dropout, DropoutError, Generator, InternalError,
-                            LayerConfig, Mode, NotFoundError, Scaling, SessionExistsError,
+                            InvalidSessionError, LayerConfig, Mode, NotFoundError, Scaling, SessionExistsError,
                             SessionNotFoundError, StepNotFoundError, Tensor)
 from dropout_client.errors import make_error
 from fake_service import FakeService, session
@@ -109,6 +109,21 @@ class SessionsTest(ServerTest):
         with self.client.create_session("shared", seed=3):
             self.assertEqual(self.client.create_session("shared", seed=3).seed, 3)
             self.assertRaises(SessionExistsError, self.client.create_session, "shared", seed=4)
+
+    def test_copies(self):
+        with self.client.create_session(seed=5) as session:
+            layer = session.create_layer("l", p=0.5)
+            x = np.ones((4, 8), np.float32)
+            y = layer.forward(x, step=1).output
+            snapshot = session.export()
+            copies = [self.client.import_session(snapshot), session.fork(),
+                      self.client.import_session(snapshot, "imported"), session.fork("forked")]
+        self.assertEqual([copy.session_id for copy in copies[2:]], ["imported", "forked"])
+        for copy in copies:
+            np.testing.assert_array_equal(copy.layer("l").backward(x, step=1).input_gradient, y)
+            copy.delete()
+        with self.assertRaises(InvalidSessionError):
+            self.client.import_session(snapshot[:-1])
 
     def test_listing_goes_through_the_pages(self):
         created = [self.client.create_session(f"list-{i}") for i in range(5)]

@@ -81,6 +81,21 @@ def create_session(session_id: str, seed: Optional[int], layers: Iterable[LayerC
     return _call("CreateSession", request, _session)
 
 
+def export_session(session_id: str) -> Call[bytes]:
+    return _call("ExportSession", session_pb2.ExportSessionRequest(session_id=session_id),
+                 lambda encoded: session_pb2.ExportSessionResponse.FromString(encoded).snapshot)
+
+
+def import_session(snapshot: bytes, session_id: str) -> Call[results.SessionInfo]:
+    return _call("ImportSession", session_pb2.ImportSessionRequest(
+        session_id=session_id, snapshot=snapshot), _session)
+
+
+def fork_session(session_id: str, new_session_id: str) -> Call[results.SessionInfo]:
+    return _call("ForkSession", session_pb2.ForkSessionRequest(
+        session_id=session_id, new_session_id=new_session_id), _session)
+
+
 def get_session(session_id: str) -> Call[results.SessionInfo]:
     return _call("GetSession", session_pb2.GetSessionRequest(session_id=session_id), _session)
 

@@ -78,6 +78,13 @@ class AsyncClient:
             if not token:
                 return
 
+    async def import_session(self, snapshot: bytes, session_id: Optional[str] = None) -> "AsyncSession":
+        """A session from what `AsyncSession.export` gave, of this server or another. None: an id is picked.
+        Leaving its `with` does not delete it."""
+        info = await self._transport.send(_calls.import_session(
+            snapshot, _calls.new_session_id() if session_id is None else session_id))
+        return AsyncSession(self._transport, info, delete_at_exit=False)
+
     async def delete_session(self, session_id: str) -> None:
         await self._transport.send(_calls.delete_session(session_id))
 
@@ -114,6 +121,17 @@ class AsyncSession:
     async def info(self) -> SessionInfo:
         """The session as it is now."""
         return await self._transport.send(_calls.get_session(self.session_id))
+
+    async def export(self) -> bytes:
+        """The session with its layers, parameters and steps, for `import_session`."""
+        return await self._transport.send(_calls.export_session(self.session_id))
+
+    async def fork(self, session_id: Optional[str] = None) -> "AsyncSession":
+        """A copy that has the same masks so far and goes its own way from there. None: an id is
+        picked. Leaving its `with` does not delete it."""
+        info = await self._transport.send(_calls.fork_session(
+            self.session_id, _calls.new_session_id() if session_id is None else session_id))
+        return AsyncSession(self._transport, info, delete_at_exit=False)
 
     async def delete(self) -> None:
         await self._transport.send(_calls.delete_session(self.session_id))

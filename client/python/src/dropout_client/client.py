@@ -77,6 +77,13 @@ class Client:
             if not token:
                 return
 
+    def import_session(self, snapshot: bytes, session_id: Optional[str] = None) -> "Session":
+        """A session from what `Session.export` gave, of this server or another. None: an id is picked.
+        Leaving its `with` does not delete it."""
+        info = self._transport.send(_calls.import_session(
+            snapshot, _calls.new_session_id() if session_id is None else session_id))
+        return Session(self._transport, info, delete_at_exit=False)
+
     def delete_session(self, session_id: str) -> None:
         self._transport.send(_calls.delete_session(session_id))
 
@@ -113,6 +120,17 @@ class Session:
     def info(self) -> SessionInfo:
         """The session as it is now."""
         return self._transport.send(_calls.get_session(self.session_id))
+
+    def export(self) -> bytes:
+        """The session with its layers, parameters and steps, for `import_session`."""
+        return self._transport.send(_calls.export_session(self.session_id))
+
+    def fork(self, session_id: Optional[str] = None) -> "Session":
+        """A copy that has the same masks so far and goes its own way from there. None: an id is
+        picked. Leaving its `with` does not delete it."""
+        info = self._transport.send(_calls.fork_session(
+            self.session_id, _calls.new_session_id() if session_id is None else session_id))
+        return Session(self._transport, info, delete_at_exit=False)
 
     def delete(self) -> None:
         self._transport.send(_calls.delete_session(self.session_id))
