@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -15,6 +16,8 @@
 #include "server/base/status_macros.h"
 #include "server/kernels/simd_target.h"
 #include "server/main/auth/listen_address.h"
+#include "server/main/metrics/engine_metrics.h"
+#include "server/main/metrics/store_metrics.h"
 #include "server/main/version.h"
 #include "server/memory/fault_guard.h"
 
@@ -80,10 +83,12 @@ absl::Status AddressTaken(const std::string& address) {
 Server::Server(const Flags& flags, std::unique_ptr<Security> security, std::unique_ptr<Store> store)
     : flags_(flags),
       security_(std::move(security)),
-      store_(std::move(store)),
+      monitor_(flags.metrics_listen.empty() ? nullptr : std::make_unique<Monitor>()),
+      store_(store != nullptr && monitor_ != nullptr
+                 ? MeasureStore(std::move(store), monitor_->registry())
+                 : std::move(store)),
       engine_(flags.limits, Clock::System(), store_.get()),
       admission_(flags.admission, flags.tenant_admission),
-      monitor_(flags.metrics_listen.empty() ? nullptr : std::make_unique<Monitor>()),
       gate_(security_->authenticator(), admission_, monitor_.get()),
       service_(engine_, gate_,
                {kVersion, store_ == nullptr ? "memory" : std::string(store_->kind()),
@@ -175,6 +180,11 @@ MetricFamilies Server::Metrics() const {
       MakeGauge("dropoutd_reload_failed", "1 while a changed file cannot be used",
                 {{{}, security_->reload_failed() ? 1.0 : 0.0}}),
   };
+  std::ranges::move(EngineMetrics(engine_), std::back_inserter(families));
+  if (shared_memory_ != nullptr) {
+    families.push_back(MakeGauge("dropoutd_shared_memory_bytes", "Regions of shared memory",
+                                 {{{}, static_cast<double>(shared_memory_->budget().bytes())}}));
+  }
   if (const auto expiry = security_->certificate_expiry(); expiry.has_value()) {
     families.push_back(MakeGauge("dropoutd_certificate_expiry_time_seconds",
                                  "End of the certificate, in seconds since 1970",
@@ -184,11 +194,17 @@ MetricFamilies Server::Metrics() const {
 }
 
 StatusReport Server::Status() {
+  const EngineSummary summary = engine_.Summary();
   StatusReport report;
   report.facts = {{"version", kVersion},
                   {"instructions", kernels::SimdTarget()},
                   {"listening on", absl::StrJoin(addresses_, ", ")},
-                  {"ready", IsReady() ? "yes" : "no"}};
+                  {"ready", IsReady() ? "yes" : "no"},
+                  {"store", store_ == nullptr ? "memory" : std::string(store_->kind())},
+                  {"sessions in memory", absl::StrCat(summary.sessions)},
+                  {"layers in train", absl::StrCat(summary.layers_in_train)},
+                  {"layers in eval", absl::StrCat(summary.layers_in_eval)},
+                  {"steps", absl::StrCat(summary.steps)}};
   return report;
 }
 

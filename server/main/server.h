@@ -53,10 +53,10 @@ class Server {
   const Flags flags_;
   std::unique_ptr<SharedMemory> shared_memory_;
   const std::unique_ptr<Security> security_;
-  const std::unique_ptr<Store> store_;  // Null: sessions live and die with the process.
+  const std::unique_ptr<Monitor> monitor_;  // Null without --metrics_listen.
+  const std::unique_ptr<Store> store_;      // Null: sessions live and die with the process.
   Engine engine_;
   Admission admission_;
-  const std::unique_ptr<Monitor> monitor_;  // Null without --metrics_listen.
   Gate gate_;
   DropoutService service_;
   std::vector<std::string> addresses_;

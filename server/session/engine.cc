@@ -20,6 +20,19 @@ Engine::Engine(const Limits& limits, const Clock& clock, Store* store)
       keeper_(registry_, budget_, limits_, clock, store),
       sweeper_(keeper_) {}
 
+EngineSummary Engine::Summary() const {
+  EngineSummary summary;
+  summary.steps = budget_.total;
+  summary.parameter_bytes = budget_.parameter_bytes;
+  for (const std::shared_ptr<Session>& session : registry_.All()) {
+    ++summary.sessions;
+    for (const LayerView& layer : session->View().layers) {
+      ++(layer.mode == Mode::kTrain ? summary.layers_in_train : summary.layers_in_eval);
+    }
+  }
+  return summary;
+}
+
 absl::Status Engine::CheckSpec(const SessionSpec& spec) const {
   DROPOUTD_RETURN_IF_ERROR(CheckSessionId(SessionIdOf(spec.session_id)));
   if (spec.ttl.has_value() && (*spec.ttl <= Nanoseconds(0) || *spec.ttl > limits_.max_ttl)) {

@@ -16,6 +16,7 @@
 #include "server/dropout/plan.h"
 #include "server/memory/shared_memory.h"
 #include "server/session/clock.h"
+#include "server/session/engine_counters.h"
 #include "server/session/limits.h"
 #include "server/session/mask_cache.h"
 #include "server/session/session_keeper.h"
@@ -40,6 +41,14 @@ struct SessionPage {
   std::string next;  // `after` for the next page; empty on the last.
 };
 
+struct EngineSummary {
+  std::size_t sessions = 0;
+  std::size_t layers_in_train = 0;
+  std::size_t layers_in_eval = 0;
+  std::size_t steps = 0;
+  std::size_t parameter_bytes = 0;
+};
+
 // Sessions are named by their keys (session_key.h), in arguments and in answers.
 // Thread-safe; no lock is held while a tensor is processed. Every call that names a
 // session renews it. Errors are those of the proto; a call that fails changes nothing.
@@ -51,6 +60,12 @@ class Engine {
 
   const Limits& limits() const { return limits_; }
   const MaskCache& mask_cache() const { return cache_; }
+  const InputCache& input_cache() const { return budget_.inputs; }
+  const EngineCounters& counters() const { return counters_; }
+
+  // What is in memory at this moment; with a store it may hold more sessions. Looks at every
+  // session.
+  EngineSummary Summary() const;
 
   absl::StatusOr<SessionView> CreateSession(SessionSpec spec);
   absl::StatusOr<SessionView> GetSession(std::string_view session_id);
@@ -131,6 +146,7 @@ class Engine {
   const Clock& clock_;
   MaskCache cache_;
   StepBudget budget_;
+  EngineCounters counters_;
   SessionRegistry registry_;
   SessionKeeper keeper_;
   SharedMemory* shared_memory_ = nullptr;

@@ -131,7 +131,7 @@ absl::StatusOr<StepRun> Engine::BeginForwardHere(const StepRef& at, DataType dty
                             keeper_.FindHere(at.session_id, at.layer_id, KeyOf(at)));
   Call call = MakeCall(std::move(place), at);
   DROPOUTD_RETURN_IF_ERROR(CheckCoordinates(call, at));
-  auto state = std::make_unique<StepRun::State>();
+  auto state = std::make_unique<StepRun::State>(counters_);
   DROPOUTD_ASSIGN_OR_RETURN(state->plan, call.PresentPlan(shape));
   const Plan& plan = state->plan;
   if (!plan.Draws() || IsSequential(call.config().generator) || plan.NeedsInput() ||
@@ -161,7 +161,7 @@ absl::StatusOr<StepRun> Engine::BeginForward(const StepRef& at, DataType dtype, 
   }
   DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(keeper_, at, /*needs_record=*/false));
   DROPOUTD_RETURN_IF_ERROR(CheckCoordinates(call, at));
-  auto state = std::make_unique<StepRun::State>();
+  auto state = std::make_unique<StepRun::State>(counters_);
   DROPOUTD_ASSIGN_OR_RETURN(state->plan, call.PresentPlan(shape));
   Plan& plan = state->plan;
   if (return_mask || DrawsAhead(plan)) DROPOUTD_RETURN_IF_ERROR(CheckMaskSize(plan, limits_));
@@ -223,6 +223,9 @@ absl::StatusOr<ForwardOutcome> Engine::FinishForward(StepRun& run) {
   const Plan& plan = state.plan;
   const SharedBits bits = state.pass.has_value() ? state.pass->bits() : nullptr;
   if (state.record.has_value()) DROPOUTD_RETURN_IF_ERROR(FinishRecord(state, bits));
+  if (bits != nullptr && plan.Draws()) {
+    counters_.CountMask(*state.place.layer.config, plan.rate.p, *bits);
+  }
   ForwardOutcome outcome{state.place.layer.mode, plan.rate.p, std::nullopt};
   if (!state.return_mask) return outcome;
   outcome.mask = state.pass.has_value() ? MakeMaskView(plan, bits, state.pass->sample_scales())
@@ -233,7 +236,7 @@ absl::StatusOr<ForwardOutcome> Engine::FinishForward(StepRun& run) {
 absl::StatusOr<StepRun> Engine::BeginBackward(const StepRef& at, DataType dtype, const Shape& shape,
                                               const BackwardOptions& options) {
   DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(keeper_, at, /*needs_record=*/true));
-  auto state = std::make_unique<StepRun::State>();
+  auto state = std::make_unique<StepRun::State>(counters_);
   state->is_forward = false;
   state->dtype = dtype;
   state->options = options;
@@ -278,6 +281,7 @@ absl::StatusOr<StepRun> Engine::BeginBackward(const StepRef& at, DataType dtype,
     SharedBits bits = record.has_value() ? record->pinned : nullptr;
     if (bits == nullptr && record.has_value() && record->mask_id != 0) {
       bits = cache_.Get(record->mask_id);
+      if (bits == nullptr) counters_.CountRegeneration();
     }
     state->pass.emplace(plan, dtype, std::move(bits), Collect(plan, false, cache_, limits_));
   }
@@ -357,6 +361,7 @@ absl::StatusOr<MaskView> Engine::GetMask(const StepRef& at, const std::optional<
     if (bits == nullptr) {
       MaskView view = DrawMaskView(plan);
       if (record->mask_id != 0) {
+        counters_.CountRegeneration();
         call.session->Recache(*call.layer.state, call.layer.record_key, record->mask_id, view.bits);
       }
       return view;

@@ -135,6 +135,16 @@ std::vector<std::shared_ptr<Session>> SessionRegistry::List(std::string_view aft
   return page;
 }
 
+std::vector<std::shared_ptr<Session>> SessionRegistry::All() const {
+  std::vector<std::shared_ptr<Session>> all;
+  const std::shared_lock lock(mutex_);
+  all.reserve(sessions_.size());
+  for (const auto& [key, session] : sessions_) {
+    if (!IsExpired(*session)) all.push_back(session);
+  }
+  return all;
+}
+
 std::vector<std::shared_ptr<Session>> SessionRegistry::TakeExpired() {
   std::vector<std::shared_ptr<Session>> expired;
   const std::unique_lock lock(mutex_);

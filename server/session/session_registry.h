@@ -58,6 +58,9 @@ class SessionRegistry {
   // not renew them.
   std::vector<std::shared_ptr<Session>> List(std::string_view after, std::size_t count) const;
 
+  // Those that have not expired, sorted by key; does not renew them.
+  std::vector<std::shared_ptr<Session>> All() const;
+
   // Removes what has expired, and returns it.
   std::vector<std::shared_ptr<Session>> TakeExpired();
 

@@ -46,6 +46,7 @@ class StepCache {
   std::shared_ptr<const Value> Get(CacheId id) {
     const std::lock_guard lock(mutex_);
     const auto found = index_.find(id);
+    ++(found == index_.end() ? misses_ : hits_);
     if (found == index_.end()) return nullptr;
     entries_.splice(entries_.begin(), entries_, found->second);
     return found->second->value;
@@ -86,6 +87,17 @@ class StepCache {
 
   std::size_t budget() const { return budget_; }
 
+  // Since the start.
+  struct Counts {
+    std::uint64_t hits = 0;
+    std::uint64_t misses = 0;
+    std::uint64_t evictions = 0;
+  };
+  Counts counts() const {
+    const std::lock_guard lock(mutex_);
+    return {hits_, misses_, evictions_};
+  }
+
  private:
   struct Entry {
     CacheId id;
@@ -96,7 +108,7 @@ class StepCache {
   static std::size_t Cost(std::size_t byte_size) { return byte_size + kEntryOverhead; }
 
   void EvictUntilFree(std::size_t cost) {
-    while (bytes_ + cost > budget_) Remove(std::prev(entries_.end()));
+    for (; bytes_ + cost > budget_; ++evictions_) Remove(std::prev(entries_.end()));
   }
 
   void Remove(typename Entries::iterator entry) {
@@ -110,6 +122,9 @@ class StepCache {
   mutable std::mutex mutex_;
   std::size_t bytes_ = 0;  // Of entries and reservations.
   std::size_t reserved_ = 0;
+  std::uint64_t hits_ = 0;
+  std::uint64_t misses_ = 0;
+  std::uint64_t evictions_ = 0;
   Entries entries_;  // Most recently used first.
   std::unordered_map<CacheId, typename Entries::iterator> index_;
 };

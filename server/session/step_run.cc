@@ -1,5 +1,6 @@
 #include "server/session/step_run.h"
 
+#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -23,6 +24,7 @@ bool StepRun::parallel() const { return piecewise() && !state_->concrete.has_val
 
 void StepRun::Run(std::size_t begin, std::size_t n, const void* x, void* y) {
   State& s = *state_;
+  const auto start = std::chrono::steady_clock::now();
   // Before the pass, which may write over x.
   if (s.retaining != nullptr) {
     const auto size = static_cast<std::size_t>(ElementSize(s.dtype));
@@ -38,6 +40,7 @@ void StepRun::Run(std::size_t begin, std::size_t n, const void* x, void* y) {
     s.linear = LinearBackward(s.plan, *s.parameters, input != nullptr ? input->dtype : s.dtype,
                               input != nullptr ? input->data.get() : nullptr, s.dtype, x, y);
   }
+  s.counters.CountKernel(s.is_forward, std::chrono::steady_clock::now() - start);
 }
 
 }  // namespace dropoutd

@@ -7,12 +7,16 @@
 #include <optional>
 
 #include "absl/status/statusor.h"
+#include "server/session/engine_counters.h"
 #include "server/session/session_keeper.h"
 #include "server/session/step_run.h"
 
 namespace dropoutd {
 
 struct StepRun::State {
+  explicit State(EngineCounters& counters_in) : counters(counters_in) {}
+
+  EngineCounters& counters;
   StepPlace place;
   DataType dtype = DataType::kFloat32;  // Of the call's tensor.
   Plan plan;

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import tempfile
 import unittest
 import urllib.error
 import urllib.request
@@ -9,7 +10,7 @@ import urllib.request
 import grpc
 import harness
 import numpy as np
-from client_helpers import Client, pb
+from client_helpers import Client, dropout_layer, pb
 
 CALL_SECONDS = 120
 LAYER = pb.Layer(layer_id="l", p=0.25, dropout=pb.Dropout())
@@ -122,12 +123,70 @@ class CountsTest(unittest.TestCase):
             self.assertGreater(values["process_resident_memory_bytes", ""], 1 << 20)
 
 
+    def test_sessions_layers_and_steps(self):
+        with MetricsServer() as (server, client):
+            client.create_session("s", [LAYER, dropout_layer("m", mode=pb.MODE_EVAL)])
+            for step in range(3):
+                client.forward("s", "l", X, step=step)
+            values = metrics(server)
+            self.assertEqual(values["dropoutd_sessions", ""], 1)
+            self.assertEqual(values["dropoutd_layers", "mode=train"], 1)
+            self.assertEqual(values["dropoutd_layers", "mode=eval"], 1)
+            self.assertEqual(values["dropoutd_steps", ""], 3)
+            self.assertGreater(values["dropoutd_cache_bytes", "cache=mask"], 0)
+            self.assertGreater(values["dropoutd_kernel_seconds_total", "direction=forward"], 0)
+            _, page = fetch(server, "/statusz")
+            self.assertRegex(page, r"sessions in memory\D+1\D")
+
+    def test_masks_that_were_evicted_and_drawn_again(self):
+        with MetricsServer("--mask_cache_bytes=4096") as (server, client):
+            client.create_session("s", [dropout_layer("l", p=0.5)])
+            x = np.ones(8 * 1024, np.float32)  # A mask of 1 KiB: three fit, with what they cost.
+            for step in range(10):
+                client.forward("s", "l", x, step=step)
+            for step in (9, 0, 1):
+                client.backward("s", "l", x, step=step)
+            values = metrics(server)
+            self.assertEqual(values["dropoutd_cache_hits_total", "cache=mask"], 1)
+            self.assertEqual(values["dropoutd_cache_misses_total", "cache=mask"], 2)
+            self.assertEqual(values["dropoutd_masks_regenerated_total", ""], 2)
+            self.assertEqual(values["dropoutd_cache_evictions_total", "cache=mask"], 9)
+
+    def test_the_realised_drop_rate_is_p(self):
+        with MetricsServer() as (server, client):
+            client.create_session("s", [dropout_layer("l", p=0.25), pb.Layer(
+                layer_id="a", p=0.5, alpha=pb.Alpha())], seed=1)
+            x = np.ones(1 << 20, np.float32)
+            for step in range(4):
+                client.forward("s", "l", x, step=step)
+                client.forward("s", "a", x[:1000], step=step)
+            values = metrics(server)
+            for variant, p, count in [("dropout", 0.25, 4 * 65536), ("alpha", 0.5, 4000)]:
+                label = f"variant={variant}"
+                self.assertEqual(values["dropoutd_mask_elements_total", label], count)
+                self.assertAlmostEqual(values["dropoutd_mask_dropped_expected_total", label],
+                                       p * count, places=3)
+                five_sigma = 5 * (count * p * (1 - p)) ** 0.5
+                self.assertLess(abs(values["dropoutd_mask_dropped_total", label] - p * count),
+                                five_sigma)
+
+    def test_the_store_is_timed(self):
+        with tempfile.TemporaryDirectory() as folder, MetricsServer(
+                f"--store=sqlite:{folder}/db") as (server, client):
+            client.create_session("s", [LAYER])
+            client.forward("s", "l", X, step=1)
+            values = metrics(server)
+            self.assertGreaterEqual(values["dropoutd_store_seconds_count", "operation=commit"], 2)
+            self.assertEqual(values["dropoutd_store_failures_total", "operation=commit"], 0)
+
+
 class DocumentationTest(unittest.TestCase):
 
     def test_docs_list_what_is_exposed_and_nothing_else(self):
         documented = set(re.findall(r"^\| `((?:dropoutd|process)_\w+)`", DOCS.read_text(),
                                     re.MULTILINE))
-        with MetricsServer() as (server, client):
+        with tempfile.TemporaryDirectory() as folder, MetricsServer(
+                f"--store=sqlite:{folder}/db", "--shared_memory") as (server, client):
             client.create_session("s", [LAYER])
             client.forward("s", "l", X, step=1)
             with self.assertRaises(grpc.RpcError):

@@ -166,6 +166,15 @@ TEST(SessionCodecTest, LaterFieldsArePassedOver) {
   EXPECT_TRUE(DecodeLayer(EncodeLayer(EveryVariant()[5]) + "more").ok());
 }
 
+TEST(SessionCodecTest, ASessionOfAnOlderVersionIsNoCopy) {
+  std::string older = EncodeSession(Example());
+  older.pop_back();
+  EXPECT_TRUE(*DecodeSession(older) == Example());
+  SessionImage copy = Example();
+  copy.origin = 5;
+  EXPECT_TRUE(*DecodeSession(EncodeSession(copy)) == copy);
+}
+
 TEST(SessionCodecTest, OtherFormatsAreRefused) {
   std::string session = EncodeSession(Example());
   session[0] = 2;
@@ -198,7 +207,8 @@ TEST(SessionCodecTest, DamagedBytesAreErrorsOrValid) {
   };
   for (std::size_t kind = 0; kind < std::size(records); ++kind) {
     const std::string& good = records[kind];
-    for (std::size_t size = 0; size < good.size(); ++size) {
+    // Without its last byte a session is one of an older version.
+    for (std::size_t size = 0; size + (kind == 0 ? 1 : 0) < good.size(); ++size) {
       EXPECT_TRUE(IsCorrupt(decode(kind, good.substr(0, size)))) << kind << " " << size;
     }
     for (int i = 0; i < 3000; ++i) {

@@ -1,6 +1,7 @@
 #include "server/main/metrics/call_metrics.h"
 
 #include "server/base/error.h"
+#include "server/main/metrics/latency_buckets.h"
 #include "server/service/descriptor.h"
 
 namespace dropoutd {
@@ -12,13 +13,6 @@ template <typename Builder>
 auto& Register(Builder builder, prometheus::Registry& registry, const char* name,
                const char* help) {
   return builder.Name(name).Help(help).Register(registry);
-}
-
-const prometheus::Histogram::BucketBoundaries& LatencyBuckets() {
-  static const prometheus::Histogram::BucketBoundaries buckets = {
-      0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-      0.05,    0.1,    0.25,    0.5,    1,     2.5,    5,     10};
-  return buckets;
 }
 
 }  // namespace

@@ -31,6 +31,9 @@ class Monitor {
 
   Monitor() : calls_(registry_) {}
 
+  // Where others put what they measure.
+  prometheus::Registry& registry() { return registry_; }
+
   void Count(const GatedCall& call, const absl::Status& outcome, double seconds);
 
   // Shows the pages at `address` until Stop or destruction; the sources must live so long.
