@@ -9,6 +9,7 @@
 #include "server/dropout/bit_expander.h"
 #include "server/kernels/affine_mask.h"
 #include "server/kernels/bernoulli_bits.h"
+#include "server/kernels/fresh_mask.h"
 #include "server/kernels/masked_scale.h"
 #include "server/kernels/multiply.h"
 #include "server/kernels/stores.h"
@@ -62,6 +63,34 @@ void AffineMask(DataType dtype, const void* x, const std::uint8_t* bits, std::si
       return kernels::AffineMaskF16(x, bits, n, f, y, stores);
     case DataType::kBFloat16:
       return kernels::AffineMaskBF16(x, bits, n, f, y, stores);
+  }
+}
+
+void FreshMaskedScale(DataType dtype, const kernels::FreshBits& fresh, const void* x, std::size_t n,
+                      double scale, void* y, kernels::Stores stores) {
+  switch (dtype) {
+    case DataType::kFloat32:
+      return kernels::FreshMaskedScaleF32(fresh, x, n, scale, y, stores);
+    case DataType::kFloat64:
+      return kernels::FreshMaskedScaleF64(fresh, x, n, scale, y, stores);
+    case DataType::kFloat16:
+      return kernels::FreshMaskedScaleF16(fresh, x, n, scale, y, stores);
+    case DataType::kBFloat16:
+      return kernels::FreshMaskedScaleBF16(fresh, x, n, scale, y, stores);
+  }
+}
+
+void FreshAffineMask(DataType dtype, const kernels::FreshBits& fresh, const void* x, std::size_t n,
+                     const kernels::Affine& f, void* y, kernels::Stores stores) {
+  switch (dtype) {
+    case DataType::kFloat32:
+      return kernels::FreshAffineMaskF32(fresh, x, n, f, y, stores);
+    case DataType::kFloat64:
+      return kernels::FreshAffineMaskF64(fresh, x, n, f, y, stores);
+    case DataType::kFloat16:
+      return kernels::FreshAffineMaskF16(fresh, x, n, f, y, stores);
+    case DataType::kBFloat16:
+      return kernels::FreshAffineMaskBF16(fresh, x, n, f, y, stores);
   }
 }
 
@@ -191,15 +220,14 @@ void Pass::Mask(const Piece& piece) const {
   });
 }
 
-// While a chunk's bits are computed, its elements are on their way to the cache.
 void Pass::MaskFresh(const Piece& piece) const {
-  ChunkBits forgotten;
-  piece.ForEachChunk(kChunk, [&](std::size_t at, std::size_t n) {
-    std::uint8_t* const bits = kept_ != nullptr ? kept_->data() + at / 8 : forgotten.data();
-    kernels::BernoulliBits(plan_.stream, plan_.layout.first_index + at, n, bits,
-                           {piece.X(at), piece.ByteSize(n)});
-    ApplyBits(piece, at, n, bits, plan_.scale);
-  });
+  const kernels::FreshBits fresh{plan_.stream, plan_.layout.first_index + piece.begin,
+                                 kept_ != nullptr ? kept_->data() + piece.begin / 8 : nullptr};
+  if (plan_.action == Action::kAlpha) {
+    return FreshAffineMask(piece.dtype, fresh, piece.x, piece.count,
+                           {plan_.scale, plan_.shift, plan_.dropped}, piece.y, piece.stores);
+  }
+  FreshMaskedScale(piece.dtype, fresh, piece.x, piece.count, plan_.scale, piece.y, piece.stores);
 }
 
 // Chunks end where samples do, because each sample has a scale of its own.

@@ -8,53 +8,29 @@
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
-#include "server/kernels/elementwise-inl.h"
+#include "server/kernels/mask_ops-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace dropoutd::kernels::HWY_NAMESPACE {
 
-struct AffineMaskOp {
-  const std::uint8_t* bits;
-  Affine f;
-
-  struct Group {
-    std::uint64_t word;
-    Affine f;
-
-    template <class Type, class V>
-    HWY_INLINE V Map(V x, std::size_t j) const {
-      const typename Type::D d;
-      using T = typename Type::Compute;
-      const auto a = hn::Set(d, static_cast<T>(f.a));
-      const auto b = hn::Set(d, static_cast<T>(f.b));
-      const auto c = hn::Set(d, static_cast<T>(f.c));
-      return hn::IfThenElse(GroupMask<Type>(word, j), hn::Add(hn::Mul(x, a), b), c);
-    }
-  };
-
-  HWY_INLINE Group At(std::size_t i, std::size_t size) const {
-    return {LoadWord(bits, i, size), f};
-  }
-};
-
 void AffineMaskF32(const void* x, const std::uint8_t* bits, std::size_t n, const Affine& f, void* y,
                    Stores stores) {
-  ForEachGroup<Float32Type>(x, n, y, stores, AffineMaskOp{bits, f});
+  MaskElements<Float32Type>(x, bits, n, y, stores, MakeAffineMask{f});
 }
 
 void AffineMaskF64(const void* x, const std::uint8_t* bits, std::size_t n, const Affine& f, void* y,
                    Stores stores) {
-  ForEachGroup<Float64Type>(x, n, y, stores, AffineMaskOp{bits, f});
+  MaskElements<Float64Type>(x, bits, n, y, stores, MakeAffineMask{f});
 }
 
 void AffineMaskF16(const void* x, const std::uint8_t* bits, std::size_t n, const Affine& f, void* y,
                    Stores stores) {
-  ForEachGroup<Float16Type>(x, n, y, stores, AffineMaskOp{bits, f});
+  MaskElements<Float16Type>(x, bits, n, y, stores, MakeAffineMask{f});
 }
 
 void AffineMaskBF16(const void* x, const std::uint8_t* bits, std::size_t n, const Affine& f,
                     void* y, Stores stores) {
-  ForEachGroup<BFloat16Type>(x, n, y, stores, AffineMaskOp{bits, f});
+  MaskElements<BFloat16Type>(x, bits, n, y, stores, MakeAffineMask{f});
 }
 
 }  // namespace dropoutd::kernels::HWY_NAMESPACE

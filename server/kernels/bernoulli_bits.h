@@ -15,17 +15,11 @@ struct BernoulliStream : NoiseStream {
   std::uint64_t threshold = 0;  // P(0 bit) = threshold / 2^64.
 };
 
-// Memory that will be read next: the kernel asks for it while it computes.
-struct Upcoming {
-  const void* data = nullptr;
-  std::size_t byte_size = 0;
-};
-
 // Writes the bits of the indices first .. first + count - 1, 1 = kept, to the
 // (count + 7) / 8 bytes at `bits`, least significant bit first; unused bits of the last
 // byte are 0. first + count must stay below 2^63.
 void BernoulliBits(const BernoulliStream& stream, std::uint64_t first, std::size_t count,
-                   std::uint8_t* bits, Upcoming upcoming = {});
+                   std::uint8_t* bits);
 
 }  // namespace dropoutd::kernels
 

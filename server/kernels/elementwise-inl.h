@@ -67,16 +67,23 @@ using Float64Type = FloatType<double>;
 using Float16Type = HalfType<Float16Format>;
 using BFloat16Type = HalfType<BFloat16Format>;
 
-// The vector's elements j, j + 1, ... of a group of 64 whose mask bits are `word`, as a mask.
+// The vector's elements j, j + 1, ... of a group of 64 whose mask bits are the 8 bytes at `bits`,
+// as a mask.
 template <class Type>
-HWY_INLINE hn::Mask<typename Type::D> GroupMask(std::uint64_t word, std::size_t j) {
+HWY_INLINE hn::Mask<typename Type::D> GroupMask(const std::uint8_t* bits, std::size_t j) {
+#if HWY_TARGET <= HWY_AVX3
+  return hn::LoadMaskBits(typename Type::D(), bits + j / 8);  // Masks are bits there.
+#else
   const hn::RebindToUnsigned<typename Type::D> du;
   using TBits = hn::TFromD<decltype(du)>;
   constexpr std::size_t kLaneBits = sizeof(TBits) * 8;
+  std::uint64_t word;
+  std::memcpy(&word, bits, sizeof(word));
   const auto lane_bit = hn::Shl(hn::Set(du, 1), hn::Iota(du, 0));
-  const auto bits = hn::Set(du, static_cast<TBits>(word >> (j - j % kLaneBits)));
-  const auto shifted = hn::ShiftRightSame(bits, static_cast<int>(j % kLaneBits));
+  const auto lanes = hn::Set(du, static_cast<TBits>(word >> (j - j % kLaneBits)));
+  const auto shifted = hn::ShiftRightSame(lanes, static_cast<int>(j % kLaneBits));
   return hn::RebindMask(typename Type::D(), hn::TestBit(shifted, lane_bit));
+#endif
 }
 
 template <class Type, class Group>
@@ -88,9 +95,9 @@ HWY_INLINE void MapGroup(const typename Type::Storage* x, const Group& group,
   }
 }
 
-// y[i] = f(x[i]) for i < n. `op.At(i, size)` gives the f of the `size` (1 to 64) elements from
-// i on, i a multiple of 64, as an object whose Map<Type>(v, j) maps the vector of the
-// elements i + j, ... x and y: any alignment; the same place or apart.
+// y[i] = f(x[i]) for i < n. `op.At(i)` gives the f of the 64 elements from i on (of fewer at the
+// end), i a multiple of 64, as an object whose Map<Type>(v, j) maps the vector of the elements
+// i + j, ... x and y: any alignment; the same place or apart.
 template <class Type, class Op>
 HWY_INLINE void ForEachGroup(const void* x_bytes, std::size_t n, void* y_bytes, Stores stores,
                              const Op& op) {
@@ -108,28 +115,17 @@ HWY_INLINE void ForEachGroup(const void* x_bytes, std::size_t n, void* y_bytes, 
       for (std::size_t b = 0; b < kGroup * sizeof(T); b += 64) {
         hwy::Prefetch(reinterpret_cast<const char*>(x + i) + kPrefetchAhead + b);
       }
-      MapGroup<Type>(x + i, op.At(i, kGroup), y + i, true);
+      MapGroup<Type>(x + i, op.At(i), y + i, true);
     } else {
-      MapGroup<Type>(x + i, op.At(i, kGroup), y + i, false);
+      MapGroup<Type>(x + i, op.At(i), y + i, false);
     }
   }
   if (i < n) {
     T buffer[kGroup] = {};
     std::memcpy(buffer, x + i, (n - i) * sizeof(T));
-    MapGroup<Type>(buffer, op.At(i, n - i), buffer, false);
+    MapGroup<Type>(buffer, op.At(i), buffer, false);
     std::memcpy(y + i, buffer, (n - i) * sizeof(T));
   }
-}
-
-// The mask bits of `size` (1 to 64) elements from i on; those past them are 0.
-HWY_INLINE std::uint64_t LoadWord(const std::uint8_t* bits, std::size_t i, std::size_t size) {
-  std::uint64_t word = 0;
-  if (size == kGroup) {
-    std::memcpy(&word, bits + i / 8, sizeof(word));
-  } else {
-    std::memcpy(&word, bits + i / 8, (size + 7) / 8);
-  }
-  return word;
 }
 
 }  // namespace dropoutd::kernels::HWY_NAMESPACE

@@ -8,49 +8,29 @@
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
-#include "server/kernels/elementwise-inl.h"
+#include "server/kernels/mask_ops-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace dropoutd::kernels::HWY_NAMESPACE {
 
-struct MaskedScaleOp {
-  const std::uint8_t* bits;
-  double scale;
-
-  struct Group {
-    std::uint64_t word;
-    double scale;
-
-    template <class Type, class V>
-    HWY_INLINE V Map(V x, std::size_t j) const {
-      const auto factor = hn::Set(typename Type::D(), static_cast<typename Type::Compute>(scale));
-      return hn::IfThenElseZero(GroupMask<Type>(word, j), hn::Mul(x, factor));
-    }
-  };
-
-  HWY_INLINE Group At(std::size_t i, std::size_t size) const {
-    return {LoadWord(bits, i, size), scale};
-  }
-};
-
 void MaskedScaleF32(const void* x, const std::uint8_t* bits, std::size_t n, double scale, void* y,
                     Stores stores) {
-  ForEachGroup<Float32Type>(x, n, y, stores, MaskedScaleOp{bits, scale});
+  MaskElements<Float32Type>(x, bits, n, y, stores, MakeMaskedScale{scale});
 }
 
 void MaskedScaleF64(const void* x, const std::uint8_t* bits, std::size_t n, double scale, void* y,
                     Stores stores) {
-  ForEachGroup<Float64Type>(x, n, y, stores, MaskedScaleOp{bits, scale});
+  MaskElements<Float64Type>(x, bits, n, y, stores, MakeMaskedScale{scale});
 }
 
 void MaskedScaleF16(const void* x, const std::uint8_t* bits, std::size_t n, double scale, void* y,
                     Stores stores) {
-  ForEachGroup<Float16Type>(x, n, y, stores, MaskedScaleOp{bits, scale});
+  MaskElements<Float16Type>(x, bits, n, y, stores, MakeMaskedScale{scale});
 }
 
 void MaskedScaleBF16(const void* x, const std::uint8_t* bits, std::size_t n, double scale, void* y,
                      Stores stores) {
-  ForEachGroup<BFloat16Type>(x, n, y, stores, MaskedScaleOp{bits, scale});
+  MaskElements<BFloat16Type>(x, bits, n, y, stores, MakeMaskedScale{scale});
 }
 
 }  // namespace dropoutd::kernels::HWY_NAMESPACE

@@ -41,7 +41,7 @@ struct MultiplyOp {
     }
   };
 
-  HWY_INLINE Group At(std::size_t i, std::size_t) const { return {m + i}; }
+  HWY_INLINE Group At(std::size_t i) const { return {m + i}; }
 };
 
 template <class Type>

@@ -45,11 +45,10 @@ BernoulliStream Stream(std::uint64_t threshold) {
 // What the kernel writes for a range, between guards that it must not touch.
 class GuardedBits {
  public:
-  void Draw(const BernoulliStream& stream, std::uint64_t first, std::size_t count,
-            Upcoming upcoming = {}) {
+  void Draw(const BernoulliStream& stream, std::uint64_t first, std::size_t count) {
     size_ = (count + 7) / 8;
     buffer_.assign(size_ + 2 * kGuard, kGuardByte);
-    BernoulliBits(stream, first, count, buffer_.data() + kGuard, upcoming);
+    BernoulliBits(stream, first, count, buffer_.data() + kGuard);
   }
 
   std::vector<std::uint8_t> bits() const {
@@ -131,20 +130,6 @@ TEST_P(BernoulliBitsTest, KeysAndCountersReachEveryWord) {
     const auto bits = naive::BernoulliBits(stream, 0, kMaxCount);
     EXPECT_TRUE(seen.emplace(bits.begin(), bits.end()).second);
   }
-}
-
-TEST_P(BernoulliBitsTest, AskingForUpcomingMemoryChangesNothing) {
-  const std::vector<std::uint8_t> upcoming = naive::RandomBytes(40000, 1);
-  const auto before = upcoming;
-  for (const std::size_t count : {0, 1, 100, 4096, 10000}) {
-    for (const std::size_t size : {0, 1, 63, 64, 65, 4096, 40000}) {
-      GuardedBits drawn;
-      drawn.Draw(Stream(kThresholds[0]), 5, count, {upcoming.data(), size});
-      EXPECT_EQ(drawn.bits(), naive::BernoulliBits(Stream(kThresholds[0]), 5, count));
-      EXPECT_TRUE(drawn.GuardsAreWhole());
-    }
-  }
-  EXPECT_EQ(upcoming, before);
 }
 
 // The guards and twins above prove little if no tie is ever drawn.
