@@ -31,8 +31,10 @@ std::size_t NoiseCount(const Plan& plan) {
   return static_cast<std::size_t>(plan.layout.noise.ElementCount());
 }
 
-kernels::Stores StoresFor(std::size_t byte_size) {
-  return byte_size >= kStreamingBytes ? kernels::Stores::kStreaming : kernels::Stores::kCached;
+// What is overwritten was just read, so it is in the caches.
+kernels::Stores StoresFor(std::size_t byte_size, bool in_place) {
+  return byte_size >= kStreamingBytes && !in_place ? kernels::Stores::kStreaming
+                                                   : kernels::Stores::kCached;
 }
 
 // The kernels by type.
@@ -160,7 +162,7 @@ void Pass::Run(std::size_t begin, std::size_t n, const void* x, void* y) const {
                     n,
                     static_cast<const std::byte*>(x),
                     static_cast<std::byte*>(y),
-                    StoresFor(count_ * static_cast<std::size_t>(ElementSize(dtype_)))};
+                    StoresFor(count_ * static_cast<std::size_t>(ElementSize(dtype_)), x == y)};
   if (n == 0) return;
   switch (plan_.action) {
     case Action::kCopy:

@@ -42,7 +42,7 @@ absl::Status ExchangeOperations::Take(const grpc::ByteBuffer& bytes, Answer& ans
     pass = std::make_shared<GatePass>(gate_, stream_, bytes.Length());
     answer.pass = pass;
     DROPOUTD_RETURN_IF_ERROR(pass->status());
-    return Handle(message, answer.messages);
+    return Handle(received, message, answer.messages);
   });
   if (!status.ok()) {
     answer.messages.push_back(ErrorMessage(status));
@@ -61,7 +61,7 @@ absl::Status ExchangeOperations::Take(const grpc::ByteBuffer& bytes, Answer& ans
   return absl::OkStatus();
 }
 
-absl::Status ExchangeOperations::Handle(ExchangeMessage& message,
+absl::Status ExchangeOperations::Handle(const Received& received, ExchangeMessage& message,
                                         std::vector<grpc::ByteBuffer>& answer) {
   if (auto* step = std::get_if<ExchangeMessage::Step>(&message.message)) {
     if (state_ == State::kCollecting) {
@@ -69,7 +69,7 @@ absl::Status ExchangeOperations::Handle(ExchangeMessage& message,
           MakeError(Reason::kInvalidRequest,
                     "has_more: the operation before this one did not get its last piece")));
     }
-    return Begin(*step, message.has_more, answer);
+    return Begin(received, *step, message.has_more, answer);
   }
   switch (state_) {
     case State::kDiscarding:
@@ -84,8 +84,8 @@ absl::Status ExchangeOperations::Handle(ExchangeMessage& message,
   return operation_->Feed(data == nullptr ? ByteRange() : *data, !message.has_more, answer);
 }
 
-absl::Status ExchangeOperations::Begin(ExchangeMessage::Step& step, bool has_more,
-                                       std::vector<grpc::ByteBuffer>& answer) {
+absl::Status ExchangeOperations::Begin(const Received& received, ExchangeMessage::Step& step,
+                                       bool has_more, std::vector<grpc::ByteBuffer>& answer) {
   using Extent = StepOperation::Extent;
   operation_.reset();
   step.message.session_id = SessionKey(stream_.tenant, step.message.session_id);
@@ -94,7 +94,7 @@ absl::Status ExchangeOperations::Begin(ExchangeMessage::Step& step, bool has_mor
                                                  has_more ? Extent::kPieces : Extent::kWhole));
   if (!has_more) {
     DROPOUTD_ASSIGN_OR_RETURN(grpc::ByteBuffer message,
-                              operation.AnswerWhole(/*in_exchange=*/true));
+                              operation.AnswerWhole(/*in_exchange=*/true, &received));
     answer.push_back(std::move(message));
     return absl::OkStatus();
   }

@@ -48,8 +48,9 @@ class ExchangeOperations {
     kDiscarding,  // It has a piece of one that has failed.
   };
 
-  absl::Status Handle(ExchangeMessage& message, std::vector<grpc::ByteBuffer>& answer);
-  absl::Status Begin(ExchangeMessage::Step& step, bool has_more,
+  absl::Status Handle(const Received& received, ExchangeMessage& message,
+                      std::vector<grpc::ByteBuffer>& answer);
+  absl::Status Begin(const Received& received, ExchangeMessage::Step& step, bool has_more,
                      std::vector<grpc::ByteBuffer>& answer);
 
   const StepResources resources_;

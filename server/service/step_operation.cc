@@ -1,6 +1,7 @@
 #include "server/service/step_operation.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -12,7 +13,6 @@
 #include "server/base/status_macros.h"
 #include "server/service/answer_head.h"
 #include "server/service/convert.h"
-#include "server/service/received.h"
 #include "server/service/wire_error.h"
 #include "server/session/session_key.h"
 
@@ -43,6 +43,10 @@ absl::Status CheckOverlap(const Place& input, std::size_t input_size, const Plac
 
 // A tensor below this is no work for two.
 constexpr std::size_t kPartBytes = std::size_t{2} << 20;
+
+// Below this a buffer of one's own is as quick; and a message in crumbs is better gathered.
+constexpr std::size_t kInPlaceFrom = std::size_t{32} << 10;
+constexpr std::size_t kLeastFragment = 2048;
 
 // Parts begin at multiples of this many elements.
 constexpr std::size_t kPartElements = 4096;
@@ -127,32 +131,60 @@ absl::Status StepOperation::FindPlaces(const StepMessage& message) {
   return CheckOverlap(*input_place_, input_.byte_size, *output_place_, output_size_);
 }
 
-absl::StatusOr<grpc::ByteBuffer> StepOperation::AnswerWhole(bool in_exchange) {
+absl::StatusOr<grpc::ByteBuffer> StepOperation::AnswerWhole(bool in_exchange,
+                                                            const Received* received) {
+  if (received != nullptr && FitsInPlace(*received)) return AnswerInPlace(in_exchange, *received);
   OutputBuffer buffer(resources_.pool, output_place_.has_value() ? 0 : output_size_);
   RunWhole(output_place_.has_value() ? output_place_->data : buffer.payload());
   if (input_place_.has_value()) DROPOUTD_RETURN_IF_ERROR(CheckUnbroken(*input_place_));
   if (output_place_.has_value()) DROPOUTD_RETURN_IF_ERROR(CheckUnbroken(*output_place_));
   DROPOUTD_ASSIGN_OR_RETURN(const std::string late, Finish());
   const std::string rest = EarlyFields() + late;
-  const Shape& shape = run_.output_shape();
-  WireWriter head = output_place_.has_value() ? AnswerHead(input_.dtype, shape, output_message_)
-                                              : AnswerHead(input_.dtype, shape, output_size_);
-  if (in_exchange) {
-    head = InExchange(kind_, head, buffer.payload_size() + rest.size(), /*has_more=*/false);
-  }
   const std::size_t size = buffer.payload_size();
-  return std::move(buffer).Seal(head.bytes(), size, rest);
+  return std::move(buffer).Seal(WholeHead(in_exchange, rest.size()).bytes(), size, rest);
+}
+
+WireWriter StepOperation::WholeHead(bool in_exchange, std::size_t rest_size) const {
+  const Shape& shape = run_.output_shape();
+  const bool is_placed = output_place_.has_value();
+  const WireWriter head = is_placed ? AnswerHead(input_.dtype, shape, output_message_)
+                                    : AnswerHead(input_.dtype, shape, output_size_);
+  if (!in_exchange) return head;
+  return InExchange(kind_, head, (is_placed ? 0 : output_size_) + rest_size, /*has_more=*/false);
+}
+
+bool StepOperation::FitsInPlace(const Received& received) const {
+  return run_.piecewise() && !input_place_.has_value() && !output_place_.has_value() &&
+         output_size_ == input_.byte_size && output_size_ >= kInPlaceFrom &&
+         received.fragments().size() <= output_size_ / kLeastFragment;
+}
+
+absl::StatusOr<grpc::ByteBuffer> StepOperation::AnswerInPlace(bool in_exchange,
+                                                              const Received& received) {
+  ForEachPart([&](std::size_t begin, std::size_t n) { OverwritePart(begin, n); });
+  DROPOUTD_ASSIGN_OR_RETURN(const std::string late, Finish());
+  const std::string rest = EarlyFields() + late;
+  const WireWriter head = WholeHead(in_exchange, rest.size());
+  std::vector<grpc::Slice> slices = received.SlicesOf(data_);
+  slices.emplace(slices.begin(), head.bytes().data(), head.bytes().size());
+  if (!rest.empty()) slices.emplace_back(rest);
+  return grpc::ByteBuffer(slices.data(), slices.size());
 }
 
 void StepOperation::RunWhole(void* y) {
   if (!run_.piecewise()) return RunGathered(y);
   auto* const place = static_cast<std::byte*>(y);
+  ForEachPart([&](std::size_t begin, std::size_t n) { RunPart(begin, n, place); });
+}
+
+template <typename Part>
+void StepOperation::ForEachPart(Part part) {
   const std::size_t count = input_.element_count();
   const std::size_t parts = run_.parallel() ? PartsOf(input_.byte_size, resources_.workers) : 1;
   const std::size_t size = RoundUp(count / parts + 1, kPartElements);
   resources_.workers.Run(parts, [&](std::size_t i) {
     const std::size_t begin = std::min(count, i * size);
-    RunPart(begin, std::min(size, count - begin), place);
+    part(begin, std::min(size, count - begin));
   });
 }
 
@@ -165,6 +197,24 @@ void StepOperation::RunPart(std::size_t begin, std::size_t n, std::byte* y) {
   data_.Part(begin * element_size, n * element_size).ForEach([&](std::string_view bytes) {
     cutter.Feed(bytes, [&](std::size_t at, std::size_t count, const void* x) {
       run_.Run(begin + at, count, x, y + (begin + at) * element_size);
+    });
+  });
+}
+
+void StepOperation::OverwritePart(std::size_t begin, std::size_t n) {
+  const std::size_t element_size = input_.element_size();
+  const ByteRange part = data_.Part(begin * element_size, n * element_size);
+  // What of the part lies behind the last block that was cut in two.
+  ByteRange rest = part;
+  PieceCutter cutter(n, element_size);
+  part.ForEach([&](std::string_view bytes) {
+    cutter.Feed(bytes, [&](std::size_t at, std::size_t count, const void* x) {
+      if (IsIn(x, bytes)) return run_.Run(begin + at, count, x, Overwritable(x));
+      std::array<std::byte, PieceCutter::kBlock * 8> block;
+      run_.Run(begin + at, count, x, block.data());
+      const std::size_t offset = at * element_size - (part.size() - rest.size());
+      rest = rest.Part(offset, rest.size() - offset);
+      Overwrite(rest.Part(0, count * element_size), block.data());
     });
   });
 }
@@ -199,7 +249,7 @@ absl::StatusOr<grpc::ByteBuffer> AnswerStep(const StepResources& resources, Step
   DROPOUTD_ASSIGN_OR_RETURN(
       StepOperation operation,
       StepOperation::Begin(resources, kind, message, StepOperation::Extent::kWhole));
-  return operation.AnswerWhole(/*in_exchange=*/false);
+  return operation.AnswerWhole(/*in_exchange=*/false, &received);
 }
 
 absl::Status StepOperation::Feed(const ByteRange& bytes, bool last,
@@ -241,7 +291,7 @@ absl::Status StepOperation::FeedGathered(const ByteRange& bytes, bool last,
   bytes.CopyTo(gathered_.data() + gathered_size_);
   gathered_size_ += bytes.size();
   if (!last) return absl::OkStatus();
-  DROPOUTD_ASSIGN_OR_RETURN(grpc::ByteBuffer message, AnswerWhole(/*in_exchange=*/true));
+  DROPOUTD_ASSIGN_OR_RETURN(grpc::ByteBuffer message, AnswerWhole(/*in_exchange=*/true, nullptr));
   answer.push_back(std::move(message));
   return absl::OkStatus();
 }

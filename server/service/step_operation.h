@@ -19,7 +19,9 @@
 #include "server/service/fragments.h"
 #include "server/service/output_buffer.h"
 #include "server/service/piece_cutter.h"
+#include "server/service/received.h"
 #include "server/service/step_message.h"
+#include "server/service/wire_writer.h"
 #include "server/session/engine.h"
 #include "server/session/step_run.h"
 
@@ -47,8 +49,9 @@ class StepOperation {
   StepKind kind() const { return kind_; }
 
   // Answers a request of Extent::kWhole: a ForwardResponse or BackwardResponse, in an
-  // ExchangeResponse if it came in an Exchange.
-  absl::StatusOr<grpc::ByteBuffer> AnswerWhole(bool in_exchange);
+  // ExchangeResponse if it came in an Exchange. `received`, the request's message, if it is at
+  // hand: its bytes may become the answer's.
+  absl::StatusOr<grpc::ByteBuffer> AnswerWhole(bool in_exchange, const Received* received);
 
   // Of a request of Extent::kPieces: takes the tensor's next bytes, the first ones included,
   // and adds the messages that can be answered by now to `answer`. `last`: no more follow.
@@ -67,11 +70,23 @@ class StepOperation {
   absl::Status FindPlaces(const StepMessage& message);
   absl::Status CheckSizes(Extent extent) const;
 
+  // Whether the answer's tensor can take the place of the request's in its message.
+  bool FitsInPlace(const Received& received) const;
+
+  absl::StatusOr<grpc::ByteBuffer> AnswerInPlace(bool in_exchange, const Received& received);
+
   // Runs the whole tensor, wherever it lies, into `y`.
   void RunWhole(void* y);
 
-  // Elements begin .. begin + n - 1 of it.
+  // Calls part(begin, n) for the parts that threads share, some at once.
+  template <typename Part>
+  void ForEachPart(Part part);
+
+  // Elements begin .. begin + n - 1 of the tensor.
   void RunPart(std::size_t begin, std::size_t n, std::byte* y);
+
+  // The same to where they came from, in the request's message.
+  void OverwritePart(std::size_t begin, std::size_t n);
 
   // The same where it must lie in one piece, aligned.
   void RunGathered(void* y);
@@ -80,6 +95,9 @@ class StepOperation {
                             std::vector<grpc::ByteBuffer>& answer);
   void AddMessage(OutputBuffer buffer, std::size_t size, bool has_more,
                   std::vector<grpc::ByteBuffer>& answer);
+
+  // The head of an answer in one message, whose tensor's bytes and `rest_size` more follow.
+  WireWriter WholeHead(bool in_exchange, std::size_t rest_size) const;
 
   // The answer's fields that are known when it begins, and those of its end, serialised.
   std::string EarlyFields() const;
@@ -100,9 +118,9 @@ class StepOperation {
   bool has_answered_ = false;  // The first message of the answer is out.
 };
 
-// Answers a ForwardRequest or BackwardRequest without a copy of its tensor: from the slices
-// it came in to the buffer that is sent. The request's session is one of the tenant's.
-// INVALID_REQUEST, and Begin's errors.
+// Answers a ForwardRequest or BackwardRequest without a copy of its tensor: in the slices it came
+// in, or from them to the buffer that is sent. The request is used up: its bytes may be
+// overwritten. Its session is one of the tenant's. INVALID_REQUEST, and Begin's errors.
 absl::StatusOr<grpc::ByteBuffer> AnswerStep(const StepResources& resources, StepKind kind,
                                             std::string_view tenant,
                                             const grpc::ByteBuffer& request);
