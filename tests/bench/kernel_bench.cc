@@ -12,13 +12,13 @@
 #include "server/dropout/layer_config.h"
 #include "server/dropout/pass.h"
 #include "server/dropout/plan.h"
+#include "tests/bench/best_copy.h"
 #include "tests/bench/paired.h"
 #include "tests/bench/python_baseline.h"
+#include "tests/bench/served.h"
 
 namespace dropoutd::bench {
 namespace {
-
-constexpr double kP = 0.3;
 
 // Input and output of `byte_size` bytes of float32, with their pages touched. Aligned to
 // cache lines: some processors copy much more slowly between other places.
@@ -63,59 +63,84 @@ void RunWhole(const Plan& plan, SharedBits bits, Buffers& buffers) {
   pass.Run(0, buffers.byte_size() / 4, buffers.x(), buffers.y());
 }
 
-std::string SizeName(std::size_t byte_size) {
-  return byte_size >= (1u << 20) ? std::to_string(byte_size >> 20) + " MiB"
-                                 : std::to_string(byte_size >> 10) + " KiB";
-}
-
 // Keeps the compiler from dropping a copy whose result nobody reads.
 void Use(const void* memory) { asm volatile("" : : "r"(memory) : "memory"); }
 
-void BenchSize(std::size_t byte_size, double at_least, const PairOptions& options, Report& report) {
-  Buffers buffers(byte_size);
-  const Plan plan = TrainPlan(byte_size);
+// What is asked of a size: ratios to memcpy.
+struct Size {
+  std::size_t byte_size;
+  double forward;
+  double backward;
+  PairOptions options;
+};
+
+void BenchSize(const Size& size, Report& report) {
+  Buffers buffers(size.byte_size);
+  const Plan plan = TrainPlan(size.byte_size);
   const Timed copy = TimeOf(
       [&] {
-        std::memcpy(buffers.y(), buffers.x(), byte_size);
+        std::memcpy(buffers.y(), buffers.x(), size.byte_size);
         Use(buffers.y());
       },
-      options.baseline_repeats);
-  const auto bytes = static_cast<double>(byte_size);
+      size.options.baseline_repeats);
+  const auto bytes = static_cast<double>(size.byte_size);
+  const std::string name = "float32, " + SizeName(size.byte_size);
   report.Add(RunPairs(
-      {"train forward, float32, " + SizeName(byte_size), "memcpy", bytes, {}, {}, at_least},
-      [&] { RunWhole(plan, nullptr, buffers); }, copy, options));
+      {"train forward, " + name, "memcpy", bytes, {}, {}, size.forward},
+      [&] { RunWhole(plan, nullptr, buffers); }, copy, size.options));
   const auto bits = std::make_shared<const PackedBits>(DrawBits(plan));
   report.Add(RunPairs(
-      {"backward from bits, float32, " + SizeName(byte_size), "memcpy", bytes, {}, {}, 0},
-      [&] { RunWhole(plan, bits, buffers); }, copy, options));
+      {"backward from bits, " + name, "memcpy", bytes, {}, {}, size.backward},
+      [&] { RunWhole(plan, bits, buffers); }, copy, size.options));
 }
 
-void BenchAgainstNumpy(std::size_t byte_size, const PairOptions& options, Report& report) {
+void BenchAgainstBestCopy(std::size_t byte_size, const PairOptions& options, Report& report) {
   Buffers buffers(byte_size);
   const Plan plan = TrainPlan(byte_size);
-  PythonBaseline numpy("numpy_dropout.py", {std::to_string(byte_size / 4), std::to_string(kP)});
   report.Add(RunPairs(
       {"train forward, float32, " + SizeName(byte_size),
-       "the notebook's NumPy",
+       "the best copy by hand",
        static_cast<double>(byte_size),
        {},
        {},
-       20},
-      [&] { RunWhole(plan, nullptr, buffers); }, [&] { return numpy.Run(); }, options));
+       0.9},
+      [&] { RunWhole(plan, nullptr, buffers); },
+      TimeOf([&] { BestCopy(buffers.x(), byte_size, buffers.y()); }, options.baseline_repeats),
+      options));
+}
+
+void BenchAgainstPython(const std::string& name, const std::string& script, double at_least,
+                        std::size_t byte_size, const PairOptions& options, Report& report) {
+  Buffers buffers(byte_size);
+  const Plan plan = TrainPlan(byte_size);
+  PythonBaseline python(script, {std::to_string(byte_size / 4), std::to_string(kP)});
+  report.Add(RunPairs(
+      {"train forward, float32, " + SizeName(byte_size),
+       name,
+       static_cast<double>(byte_size),
+       {},
+       {},
+       at_least},
+      [&] { RunWhole(plan, nullptr, buffers); }, [&] { return python.Run(); }, options));
 }
 
 }  // namespace
 
 void BenchKernels(bool smoke, Report& report) {
-  if (smoke) {
-    BenchSize(64 << 10, 0, {1, 1, 1}, report);
-    BenchAgainstNumpy(64 << 10, {1, 1, 1}, report);
-    return;
+  const auto options = [&](int pairs, int repeats) {
+    return smoke ? PairOptions{1, 1, 1} : PairOptions{pairs, repeats, repeats};
+  };
+  BenchSize({64 << 10, 0.36, 0.95, options(31, 512)}, report);
+  if (!smoke) {
+    BenchSize({4 << 20, 0.62, 0.95, options(31, 8)}, report);
+    BenchSize({64 << 20, 1.1, 1.1, options(31, 1)}, report);
   }
-  BenchSize(64 << 10, 0, {31, 512, 512}, report);
-  BenchSize(4 << 20, 0, {31, 8, 8}, report);
-  BenchSize(64 << 20, 0.6, {31, 1, 1}, report);
-  BenchAgainstNumpy(64 << 20, {5, 1, 1}, report);
+  const std::size_t large = smoke ? 64 << 10 : 64 << 20;
+  BenchAgainstBestCopy(large, options(31, 1), report);
+  BenchAgainstPython("the notebook's NumPy", "numpy_dropout.py", 60, large, options(5, 1), report);
+  if (HasPythonModule("torch")) {
+    BenchAgainstPython("PyTorch", "torch_dropout.py", 100, large, options(5, 1), report);
+  }
 }
 
 }  // namespace dropoutd::bench

@@ -1,33 +1,31 @@
-// A baseline that runs in a Python process and is asked for one timing at a time.
+// Baselines that are Python programs of this folder.
 #ifndef DROPOUTD_TESTS_BENCH_PYTHON_BASELINE_H_
 #define DROPOUTD_TESTS_BENCH_PYTHON_BASELINE_H_
 
-#include <sys/types.h>
-
-#include <cstdio>
 #include <string>
 #include <vector>
 
+#include "tests/bench/child.h"
+
 namespace dropoutd::bench {
 
-// Owns the process: it is started by the constructor, with `script` of this folder and
-// `args`, and ended by the destructor. Throws std::runtime_error when the process does
-// not start or dies.
+// The command that runs `script`.
+std::vector<std::string> PythonCommand(const std::string& script, std::vector<std::string> args);
+
+// A script that is asked for one timing at a time. Throws std::runtime_error when it ends.
 class PythonBaseline {
  public:
-  PythonBaseline(const std::string& script, const std::vector<std::string>& args);
-  ~PythonBaseline();
-  PythonBaseline(const PythonBaseline&) = delete;
-  PythonBaseline& operator=(const PythonBaseline&) = delete;
+  PythonBaseline(const std::string& script, std::vector<std::string> args);
 
   // Has the process do its work once; returns the seconds that it measured.
   double Run();
 
  private:
-  pid_t pid_ = -1;
-  std::FILE* to_ = nullptr;
-  std::FILE* from_ = nullptr;
+  Child child_;
 };
+
+// Whether `import module` would find it.
+bool HasPythonModule(const std::string& module);
 
 }  // namespace dropoutd::bench
 

@@ -7,13 +7,23 @@
 #include <utility>
 
 #include "server/kernels/simd_target.h"
+#include "tests/bench/plot.h"
 
 namespace dropoutd::bench {
+namespace {
+
+void WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text;
+  if (!file.flush()) throw std::runtime_error("cannot write " + path);
+}
+
+}  // namespace
 
 Report::Report() {
   std::printf("SIMD target: %s. ratio = baseline's time / ours, median of pairs [quartiles]\n\n",
               kernels::SimdTarget().c_str());
-  std::printf("%-38s %-22s %7s  %-17s %9s %16s\n", "what", "baseline", "ratio", "quartiles",
+  std::printf("%-46s %-33s %7s  %-17s %9s %16s\n", "what", "baseline", "ratio", "quartiles",
               "at least", "throughput");
 }
 
@@ -22,7 +32,7 @@ void Report::Add(Row row) {
   char wanted[16] = "-";
   if (row.at_least > 0) std::snprintf(wanted, sizeof(wanted), "%.2f", row.at_least);
   std::printf(
-      "%-38s %-22s %7.2f  [%6.2f, %6.2f]  %9s %9.2f %s\n", row.what.c_str(), row.baseline.c_str(),
+      "%-46s %-33s %7.2f  [%6.2f, %6.2f]  %9s %9.2f %s\n", row.what.c_str(), row.baseline.c_str(),
       Quantile(row.ratios, 0.5), Quantile(row.ratios, 0.25), Quantile(row.ratios, 0.75), wanted,
       (row.flops > 0 ? row.flops : row.bytes) / seconds / 1e9, row.flops > 0 ? "GFLOPS" : "GB/s");
   std::fflush(stdout);
@@ -45,9 +55,9 @@ void Report::WriteJson(const std::string& path) const {
          {"flops", row.flops},
          {"pairs", row.ratios.size()}});
   }
-  std::ofstream file(path);
-  file << json.dump(2) << "\n";
-  if (!file.flush()) throw std::runtime_error("cannot write " + path);
+  WriteFile(path, json.dump(2) + "\n");
 }
+
+void Report::WritePlot(const std::string& path) const { WriteFile(path, PlotOf(rows_)); }
 
 }  // namespace dropoutd::bench

@@ -20,6 +20,9 @@ class Report {
   // Throws std::runtime_error if the file cannot be written.
   void WriteJson(const std::string& path) const;
 
+  // The same for a plot, as SVG.
+  void WritePlot(const std::string& path) const;
+
  private:
   std::vector<Row> rows_;
 };

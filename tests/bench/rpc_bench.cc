@@ -1,11 +1,8 @@
 #include "tests/bench/rpc_bench.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <filesystem>
 #include <functional>
 #include <semaphore>
 #include <stdexcept>
@@ -21,82 +18,18 @@
 #include "tests/bench/child.h"
 #include "tests/bench/paired.h"
 #include "tests/bench/raw_client.h"
+#include "tests/bench/served.h"
 
 namespace dropoutd::bench {
 namespace {
 
 namespace v1 = dropout::v1;
 
-constexpr double kP = 0.3;
-constexpr char kForward[] = "/dropout.v1.DropoutService/Forward";
-constexpr char kInfo[] = "/dropout.v1.DropoutService/GetServerInfo";
 constexpr int kInFlight = 32;
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "dropout-bench-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    path_ = name;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  std::string Socket(const std::string& name) const { return "unix:" + (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
-ServerChild StartServer(const std::string& address) {
-  return ServerChild(
-      {DROPOUTD_BINARY, "--listen=" + address, "--log_level=off", "--shared_memory=true"});
-}
 
 ServerChild StartEcho(const std::string& address) {
   return ServerChild({"/proc/self/exe", "--echo=callback", "--listen=" + address});
 }
-
-grpc::ByteBuffer ToBytes(const google::protobuf::MessageLite& message) {
-  const grpc::Slice slice(message.SerializeAsString());
-  return grpc::ByteBuffer(&slice, 1);
-}
-
-v1::ForwardRequest ForwardOf(std::size_t byte_size) {
-  v1::ForwardRequest request;
-  request.set_session_id("bench");
-  request.set_layer_id("layer");
-  request.set_step(1);
-  v1::Tensor& input = *request.mutable_input();
-  input.set_dtype(v1::DATA_TYPE_FLOAT32);
-  input.add_shape(static_cast<std::int64_t>(byte_size / 4));
-  input.set_data(std::string(byte_size, 1));
-  return request;
-}
-
-void Check(const absl::Status& status) {
-  if (!status.ok()) throw std::runtime_error(std::string(status.message()));
-}
-
-dropout::Client ClientOf(const std::string& address, dropout::Transport transport) {
-  dropout::ClientOptions options;
-  options.transport = transport;
-  auto client = dropout::Client::Connect(address, options);
-  Check(client.status());
-  return *std::move(client);
-}
-
-void MakeSession(const std::string& address) {
-  dropout::Client client = ClientOf(address, dropout::Transport::kInline);
-  dropout::Layer layer;
-  layer.layer_id = "layer";
-  layer.p = kP;
-  dropout::SessionOptions options;
-  options.session_id = "bench";
-  options.seed = 1;
-  options.layers = {layer};
-  Check(client.CreateSession(options).status());
-}
-
-std::string SizeName(std::size_t byte_size) { return std::to_string(byte_size >> 20) + " MiB"; }
 
 // A Forward in a message, against an echo of the same bytes.
 void BenchInline(const std::string& where, const std::string& server, const std::string& echo,
@@ -150,14 +83,14 @@ void BenchSharedMemory(const std::string& server, std::size_t byte_size, const P
                        Report& report) {
   dropout::Client client = ClientOf(server, dropout::Transport::kSharedMemory);
   dropout::Client inline_client = ClientOf(server, dropout::Transport::kInline);
-  auto buffer = client.CreateSharedBuffer("bench", 2 * byte_size);
+  auto buffer = client.CreateSharedBuffer(kSession, 2 * byte_size);
   Check(buffer.status());
   const std::vector<std::int64_t> shape = {static_cast<std::int64_t>(byte_size / 4)};
   std::memset(buffer->data(), 1, 2 * byte_size);
   const dropout::TensorView input{dropout::DataType::kFloat32, shape, buffer->data(), byte_size};
   dropout::StepRef step;
-  step.session_id = "bench";
-  step.layer_id = "layer";
+  step.session_id = kSession;
+  step.layer_id = kLayer;
   step.step = 1;
   const auto shared = [&] {
     Check(client.ForwardInto(step, input, static_cast<char*>(buffer->data()) + byte_size, byte_size)
@@ -165,7 +98,7 @@ void BenchSharedMemory(const std::string& server, std::size_t byte_size, const P
   };
 
   LayerConfig config;
-  config.layer_id = "layer";
+  config.layer_id = kLayer;
   config.p = kP;
   const Plan plan = *MakePlan(config, Mode::kTrain, kP, {1, 1, 0}, *Shape::Make(shape));
   std::vector<char> x(byte_size, 1), y(byte_size, 1);
@@ -269,9 +202,9 @@ void BenchExchange(const std::string& server, bool smoke, Report& report) {
 
 void BenchCalls(bool smoke, Report& report) {
   const TemporaryFolder folder;
-  const ServerChild server = StartServer("127.0.0.1:0");
-  const ServerChild echo = StartEcho("127.0.0.1:0");
-  const ServerChild local_server = StartServer(folder.Socket("server"));
+  const ServerChild server = StartServer(kTcp, {"--shared_memory=true"});
+  const ServerChild echo = StartEcho(kTcp);
+  const ServerChild local_server = StartServer(folder.Socket("server"), {"--shared_memory=true"});
   const ServerChild local_echo = StartEcho(folder.Socket("echo"));
   for (const ServerChild* each : {&server, &local_server}) MakeSession(each->address());
   const std::vector<std::size_t> sizes = smoke
