@@ -136,6 +136,10 @@ class Session {
   StoreVersion version() const { return version_; }
   void set_version(StoreVersion version) { version_ = version; }
 
+  // The history of the store that the version is of.
+  std::uint64_t history() const { return history_; }
+  void set_history(std::uint64_t history) { history_ = history; }
+
   // Until when the store keeps it, unless it is renewed there.
   WallTime stored_until() const { return stored_until_; }
   void set_stored_until(WallTime time) { stored_until_ = time; }
@@ -250,6 +254,7 @@ class Session {
 
   std::shared_mutex changes_;
   std::atomic<StoreVersion> version_{0};
+  std::atomic<std::uint64_t> history_{0};
   std::atomic<WallTime> stored_until_{WallTime::max()};
 
   mutable std::mutex mutex_;

@@ -106,8 +106,8 @@ absl::Status Session::Restore(const SessionImage& image, const ParametersByUid& 
     if (!is_here || !(*layer->config == each.config)) layer->config = Share(each.config);
     layer->mode = each.mode;
     layer->revision = each.revision;
-    if (layer->parameters_version != each.parameters_version) {
-      const auto held = parameters.find(each.uid);
+    const auto held = parameters.find(each.uid);
+    if (layer->parameters_version != each.parameters_version || held != parameters.end()) {
       DROPOUTD_RETURN_IF_ERROR(SetParameters(
           *layer, held == parameters.end() ? nullptr : held->second, each.parameters_version));
     }

@@ -63,6 +63,7 @@ absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::FindHere(std::string_vie
 }
 
 absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Load(std::string_view key) {
+  const std::uint64_t history = store_->history();  // At worst it is asked for again.
   const auto answer = store_->Query(key, {});
   if (!answer.ok()) return Translate(answer.status(), key);
   DROPOUTD_ASSIGN_OR_RETURN(const SessionImage image, DecodeSession(*answer->document));
@@ -72,8 +73,25 @@ absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Load(std::string_view ke
       std::shared_ptr<Session> session,
       Session::FromImage(key, image, parameters, limits_.max_layers_per_session, budget_, clock_));
   session->set_version(answer->version);
+  session->set_history(history);
   session->set_stored_until(answer->expire_time);
   return registry_.Adopt(std::move(session));
+}
+
+// The store's answer about a session, with the document unless the copy's version is the store's.
+absl::StatusOr<StoreAnswer> SessionKeeper::QueryAbout(Session& session, StoreQuery query) {
+  while (true) {
+    const std::uint64_t history = store_->history();
+    if (session.history() != history) {
+      const std::unique_lock lock(session.changes());
+      session.set_version(0);
+      session.set_history(history);
+    }
+    query.known_version = session.version();
+    auto answer = store_->Query(KeyOf(session), query);
+    // The call may have been the first to meet another history.
+    if (store_->history() == history) return answer;
+  }
 }
 
 // Asks the store for fields, renewing the session, and brings the copy up to date, or replaces it
@@ -82,11 +100,10 @@ absl::StatusOr<StoreAnswer> SessionKeeper::Ask(std::shared_ptr<Session>& session
                                                std::vector<std::string> fields, bool& was_stale) {
   const StoreField mine = IncarnationField(session->incarnation());
   StoreQuery query;
-  query.known_version = session->version();
   query.fields = std::move(fields);
   query.fields.push_back(mine.name);
   query.expire_time = RenewalDue(*session);
-  auto answer = store_->Query(KeyOf(*session), query);
+  auto answer = QueryAbout(*session, query);
   if (!answer.ok()) {
     if (IsNotThere(answer.status())) registry_.Forget(session);
     return Translate(answer.status(), KeyOf(*session));
@@ -144,8 +161,10 @@ absl::Status SessionKeeper::Refresh(Session& session, StoreVersion version,
   if (session.version() != 0 && version <= session.version()) return absl::OkStatus();
   DROPOUTD_ASSIGN_OR_RETURN(const SessionImage image, DecodeSession(document));
   if (image.incarnation != session.incarnation()) return SessionNotFound(KeyOf(session));
+  // A copy of no version may be of another history: of that nothing counts.
+  const SessionImage here = session.version() != 0 ? session.Image() : SessionImage();
   DROPOUTD_ASSIGN_OR_RETURN(const ParametersByUid parameters,
-                            MissingParameters(KeyOf(session), version, image, session.Image()));
+                            MissingParameters(KeyOf(session), version, image, here));
   session.set_version(0);  // Should the copy be left half done.
   DROPOUTD_RETURN_IF_ERROR(session.Restore(image, parameters));
   session.set_version(version);
@@ -291,9 +310,11 @@ absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Create(
     change.writes.insert(change.writes.end(), fields.begin(), fields.end());
     change.expire_time = StoredExpiry(*session);
     const WallTime until = *change.expire_time;
+    const std::uint64_t history = store_->history();
     const auto committed = store_->Commit(key, std::move(change));
     if (committed.ok()) {
       session->set_version(*committed);
+      session->set_history(history);
       session->set_stored_until(until);
       registry_.Replace(session);
       return session;

@@ -128,6 +128,7 @@ class SessionKeeper {
 
   absl::StatusOr<std::shared_ptr<Session>> FindHere(std::string_view key);
   absl::StatusOr<std::shared_ptr<Session>> Load(std::string_view key);
+  absl::StatusOr<StoreAnswer> QueryAbout(Session& session, StoreQuery query);
   absl::StatusOr<StoreAnswer> Ask(std::shared_ptr<Session>& session,
                                   std::vector<std::string> fields, bool& was_stale);
   void ExpireInStore(const Session& session);

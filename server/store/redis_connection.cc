@@ -25,9 +25,21 @@ absl::Status Unavailable(std::string_view why) {
 
 // The word that an error of Redis's begins with, for example OOM or READONLY; what follows may
 // quote a key.
-absl::Status ErrorOf(const redisReply& reply) {
+std::string_view WordOf(const redisReply& reply) {
   const std::string_view text(reply.str, reply.len);
-  return Unavailable(text.substr(0, text.find(' ')));
+  return text.substr(0, text.find(' '));
+}
+
+// What a replica says to who writes.
+constexpr std::string_view kReadOnly = "READONLY";
+
+// The line of INFO that names the process.
+std::string RunIdIn(std::string_view info) {
+  constexpr std::string_view kField = "run_id:";
+  const std::size_t begin = info.find(kField);
+  if (begin == std::string_view::npos) return {};
+  const std::string_view rest = info.substr(begin + kField.size());
+  return std::string(rest.substr(0, rest.find('\r')));
 }
 
 }  // namespace
@@ -51,20 +63,24 @@ absl::StatusOr<std::unique_ptr<RedisConnection>> RedisConnection::Connect(
     RedisArguments auth = {"AUTH"};
     if (!address.user.empty()) auth.push_back(address.user);
     auth.push_back(address.password);
-    DROPOUTD_RETURN_IF_ERROR(connection->Run(auth));
+    DROPOUTD_RETURN_IF_ERROR(connection->Run(auth).status());
   }
   if (address.database != 0) {
     const std::string number = absl::StrCat(address.database);
-    DROPOUTD_RETURN_IF_ERROR(connection->Run({"SELECT", number}));
+    DROPOUTD_RETURN_IF_ERROR(connection->Run({"SELECT", number}).status());
   }
+  DROPOUTD_ASSIGN_OR_RETURN(const RedisReply info, connection->Run({"INFO", "server"}));
+  connection->run_id_ = RunIdIn({info->str, info->len});
   return connection;
 }
 
 RedisConnection::~RedisConnection() { redisFree(context_); }
 
-bool RedisConnection::is_broken() const { return context_ == nullptr || context_->err != 0; }
+bool RedisConnection::is_broken() const {
+  return context_ == nullptr || context_->err != 0 || is_demoted_;
+}
 
-absl::Status RedisConnection::Run(const RedisArguments& command) {
+absl::StatusOr<RedisReply> RedisConnection::Run(const RedisArguments& command) {
   std::vector<const char*> data;
   std::vector<std::size_t> sizes;
   for (const std::string_view each : command) {
@@ -72,7 +88,7 @@ absl::Status RedisConnection::Run(const RedisArguments& command) {
     sizes.push_back(each.size());
   }
   redisAppendCommandArgv(context_, static_cast<int>(data.size()), data.data(), sizes.data());
-  return Receive().status();
+  return Receive();
 }
 
 void RedisConnection::Append(const RedisScript& script, const RedisArguments& keys,
@@ -94,8 +110,9 @@ absl::StatusOr<RedisReply> RedisConnection::Receive() {
   if (redisGetReply(context_, &raw) != REDIS_OK) return Unavailable("the connection was lost");
   RedisReply reply(static_cast<redisReply*>(raw));
   if (reply == nullptr) return Unavailable("the connection was lost");
-  if (reply->type == REDIS_REPLY_ERROR) return ErrorOf(*reply);
-  return reply;
+  if (reply->type != REDIS_REPLY_ERROR) return reply;
+  is_demoted_ = WordOf(*reply) == kReadOnly;
+  return Unavailable(WordOf(*reply));
 }
 
 absl::StatusOr<RedisReply> RedisConnection::Call(const RedisScript& script,
@@ -104,7 +121,7 @@ absl::StatusOr<RedisReply> RedisConnection::Call(const RedisScript& script,
   Append(script, keys, arguments);
   auto reply = Receive();
   if (reply.ok() || reply.status().message() != Unavailable("NOSCRIPT").message()) return reply;
-  DROPOUTD_RETURN_IF_ERROR(Run({"SCRIPT", "LOAD", script.source}));
+  DROPOUTD_RETURN_IF_ERROR(Run({"SCRIPT", "LOAD", script.source}).status());
   Append(script, keys, arguments);
   return Receive();
 }

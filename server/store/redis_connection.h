@@ -53,6 +53,9 @@ class RedisConnection {
 
   bool is_broken() const;
 
+  // Names the server's process.
+  const std::string& run_id() const { return run_id_; }
+
   // Queues a call of a script, and takes the answer of the first one that has none. What the
   // server does not know yet it is told.
   void Append(const RedisScript& script, const RedisArguments& keys,
@@ -66,9 +69,11 @@ class RedisConnection {
  private:
   explicit RedisConnection(redisContext* context) : context_(context) {}
 
-  absl::Status Run(const RedisArguments& command);
+  absl::StatusOr<RedisReply> Run(const RedisArguments& command);
 
   redisContext* context_;
+  bool is_demoted_ = false;  // Its server takes no writes any more; another one may.
+  std::string run_id_;
 };
 
 }  // namespace dropoutd

@@ -138,7 +138,17 @@ absl::StatusOr<std::unique_ptr<RedisConnection>> RedisStore::TakeConnection() {
       return connection;
     }
   }
-  return RedisConnection::Connect(address_);
+  return Connect();
+}
+
+absl::StatusOr<std::unique_ptr<RedisConnection>> RedisStore::Connect() {
+  DROPOUTD_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(address_));
+  const std::lock_guard lock(mutex_);
+  if (connection->run_id() != run_id_) {
+    run_id_ = connection->run_id();
+    ++history_;
+  }
+  return connection;
 }
 
 void RedisStore::GiveBack(std::unique_ptr<RedisConnection> connection) {
@@ -159,7 +169,7 @@ absl::StatusOr<RedisReply> RedisStore::Call(const RedisScript& script, const Red
   auto reply = connection->Call(script, keys, arguments);
   if (connection->is_broken()) {
     GiveBack(std::move(connection));
-    DROPOUTD_ASSIGN_OR_RETURN(connection, RedisConnection::Connect(address_));
+    DROPOUTD_ASSIGN_OR_RETURN(connection, Connect());
     reply = connection->Call(script, keys, arguments);
   }
   GiveBack(std::move(connection));
@@ -205,7 +215,7 @@ void RedisStore::Writer::Run() {
 void RedisStore::Writer::Send(std::deque<Job>& jobs) {
   const RedisScript& script = Scripts().commit;
   if (connection_ == nullptr || connection_->is_broken()) {
-    auto connection = RedisConnection::Connect(store_.address_);
+    auto connection = store_.Connect();
     if (!connection.ok()) {
       for (const Job& job : jobs) job.done(connection.status());
       return;

@@ -2,6 +2,7 @@
 #ifndef DROPOUTD_SERVER_STORE_REDIS_STORE_H_
 #define DROPOUTD_SERVER_STORE_REDIS_STORE_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -28,6 +29,7 @@ class RedisStore final : public Store {
 
   std::string_view kind() const override { return "redis"; }
   bool is_shared() const override { return true; }
+  std::uint64_t history() const override { return history_; }
   absl::Status Check() override;
 
   void StartCommit(std::string_view key, StoreChange change, Committed done) override;
@@ -74,6 +76,8 @@ class RedisStore final : public Store {
 
   explicit RedisStore(const RedisAddress& address);
 
+  // A new connection; one to another process begins another history.
+  absl::StatusOr<std::unique_ptr<RedisConnection>> Connect();
   absl::StatusOr<std::unique_ptr<RedisConnection>> TakeConnection();
   void GiveBack(std::unique_ptr<RedisConnection> connection);
 
@@ -86,6 +90,8 @@ class RedisStore final : public Store {
   const RedisAddress address_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<RedisConnection>> idle_;
+  std::string run_id_;  // Of the process that was last connected to.
+  std::atomic<std::uint64_t> history_{0};
   std::vector<std::unique_ptr<Writer>> writers_;
 };
 

@@ -74,6 +74,10 @@ class Store {
   // without asking for its version.
   virtual bool is_shared() const = 0;
 
+  // Changes whenever the store may have lost what it once answered, because another Redis has taken
+  // over or one was restarted: versions from before say nothing any more.
+  virtual std::uint64_t history() const { return 0; }
+
   // OK if the store can be read and written at this moment.
   virtual absl::Status Check() = 0;
 

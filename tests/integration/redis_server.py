@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import threading
 import time
 
 REDIS_SECONDS = 120
@@ -16,8 +17,10 @@ def free_port():
 class Redis:
     """A redis-server that writes each change to its disk before it answers."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, replica_of=None):
         self._folder = folder
+        self._flags = [] if replica_of is None else ["--replicaof", "127.0.0.1",
+                                                     str(replica_of.port)]
         self._process = None
         self.port = None
 
@@ -30,7 +33,7 @@ class Redis:
                 self._process = subprocess.Popen(
                     ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir",
                      str(self._folder), "--save", "", "--appendonly", "yes", "--appendfsync",
-                     "always"], stdout=subprocess.DEVNULL)
+                     "always", *self._flags], stdout=subprocess.DEVNULL)
             try:
                 with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
                     connection.sendall(b"PING\r\n")
@@ -45,3 +48,67 @@ class Redis:
     def kill(self):
         self._process.kill()
         self._process.wait()
+
+    def run(self, *words):
+        """What redis-cli prints for a command."""
+        done = subprocess.run(["redis-cli", "-p", str(self.port), *words], check=True,
+                              capture_output=True, text=True, timeout=REDIS_SECONDS)
+        return done.stdout.strip()
+
+    def await_info(self, line):
+        """Waits for a line of INFO."""
+        deadline = time.monotonic() + REDIS_SECONDS
+        while line not in self.run("info", "replication").split():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{line} does not come true")
+            time.sleep(0.01)
+
+
+class Switch:
+    """An address whose connections go to a port that may change, as behind a fail-over."""
+
+    def __init__(self, port):
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._pairs = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def turn(self, port, cut=False):
+        """From now on new connections go to `port`; `cut`: and those that are there end."""
+        self._target = port
+        if cut:
+            for each in self._pairs:
+                for end in each:
+                    end.close()
+
+    def close(self):
+        self._listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                near.close()
+                continue
+            self._pairs.append((near, far))
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _copy(source, sink):
+        try:
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+        except OSError:
+            pass
+        for end in (source, sink):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass

@@ -6,14 +6,13 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 import unittest
 
 import harness
 from client_helpers import Client, dropout_layer, pb, to_tensor
 from redis_server import Redis, free_port
-from training_load import Trainer, undisturbed
+from training_load import train_while
 
 PROXY_SECONDS = 120
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -22,6 +21,7 @@ SECONDS = float(os.environ.get("DROPOUTD_REPLICA_SECONDS", "6"))
 CLIENTS = int(os.environ.get("DROPOUTD_REPLICA_CLIENTS", "4"))
 REPLICAS = 3
 SECONDS_BETWEEN_KILLS = 2
+RESTARTS = int(os.environ.get("DROPOUTD_ROLLING_RESTARTS", "2"))
 MODE_CHANGES = int(os.environ.get("DROPOUTD_MODE_CHANGES", "500"))
 
 
@@ -118,44 +118,33 @@ class ReplicasTest(unittest.TestCase):
 
     def train_through(self, servers, addresses, fronts):
         """Clients train through `fronts` while servers die, and Redis once."""
-        trainers = [Trainer(f"client-{i}", lambda: fronts) for i in range(CLIENTS)]
-        over = threading.Event()
-        steps = [0] * CLIENTS
-        failures = []
 
-        def train(i):
-            try:
-                trainers[i].create()
-                while not over.is_set():
-                    trainers[i].step(steps[i])
-                    steps[i] += 1
-            except Exception as error:  # pylint: disable=broad-except
-                failures.append(error)
+        def disturb(running):
+            end = time.monotonic() + SECONDS
+            kills = 0
+            while time.monotonic() < end and running(SECONDS_BETWEEN_KILLS):
+                victim = kills % REPLICAS
+                servers[victim].kill()
+                if kills == 1:
+                    self.redis.kill()
+                    self.redis.start()
+                servers[victim] = self.server(f"--listen={addresses[victim]}")
+                kills += 1
 
-        threads = [threading.Thread(target=train, args=(i,)) for i in range(CLIENTS)]
-        for thread in threads:
-            thread.start()
-        end = time.monotonic() + SECONDS
-        kills = 0
-        while time.monotonic() < end and not failures:
-            over.wait(SECONDS_BETWEEN_KILLS)
-            victim = kills % REPLICAS
-            servers[victim].kill()
-            if kills == 1:
-                self.redis.kill()
-                self.redis.start()
-            servers[victim] = self.server(f"--listen={addresses[victim]}")
-            kills += 1
-        over.set()
-        for thread in threads:
-            thread.join()
-        self.assertEqual(failures, [])
-        print(f"{kills} kills, {sum(steps)} steps, {sum(t.calls for t in trainers)} calls, "
-              f"{sum(t.retries for t in trainers)} repeated")
-        for trainer, count in zip(trainers, steps):
-            trainer.close()
-            self.assertGreater(count, 0)
-            self.assertEqual(trainer.digest.hexdigest(), undisturbed(trainer.session_id, count))
+        train_while(self, CLIENTS, fronts, disturb)
+
+    def test_rolling_restarts(self):
+        servers, addresses = self.replicas()
+
+        def disturb(running):
+            for _ in range(RESTARTS):
+                for i in range(REPLICAS):
+                    self.assertTrue(running(0))
+                    servers[i].signal()
+                    servers[i].wait()
+                    servers[i] = self.server(f"--listen={addresses[i]}")
+
+        train_while(self, CLIENTS, addresses, disturb)
 
 
 if __name__ == "__main__":

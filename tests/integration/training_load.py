@@ -1,6 +1,7 @@
 """A training loop over every variant, whose answers are known from a server that nobody disturbs."""
 
 import hashlib
+import threading
 import time
 
 import grpc
@@ -136,3 +137,39 @@ def undisturbed(session_id, steps):
             trainer.step(step)
         trainer.close()
         return trainer.digest.hexdigest()
+
+
+def train_while(test, clients, fronts, disturb):
+    """Clients train through `fronts`, as long as disturb(running) runs; none fails, and all get what
+    a server gives that nobody disturbs. running(seconds) waits; it is false once one has failed."""
+    trainers = [Trainer(f"client-{i}", lambda: fronts) for i in range(clients)]
+    over = threading.Event()
+    steps = [0] * clients
+    failures = []
+
+    def train(i):
+        try:
+            trainers[i].create()
+            while not over.is_set():
+                trainers[i].step(steps[i])
+                steps[i] += 1
+        except Exception as error:  # pylint: disable=broad-except
+            failures.append(error)
+            over.set()
+
+    threads = [threading.Thread(target=train, args=(i,)) for i in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        disturb(lambda seconds: not over.wait(seconds))
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    test.assertEqual(failures, [])
+    print(f"{sum(steps)} steps, {sum(t.calls for t in trainers)} calls, "
+          f"{sum(t.retries for t in trainers)} repeated")
+    for trainer, count in zip(trainers, steps):
+        trainer.close()
+        test.assertGreater(count, 0)
+        test.assertEqual(trainer.digest.hexdigest(), undisturbed(trainer.session_id, count))
