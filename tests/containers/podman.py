@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import resource
 import subprocess
 import tarfile
 
@@ -16,6 +17,8 @@ ENGINE = """[engine]
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
+[containers]
+default_ulimits = [{0}]
 """
 STORAGE = """[storage]
 driver = "vfs"
@@ -26,9 +29,20 @@ runroot = "{0}/run"
 OTHERS = {"redis": "redis-server", "nginx": "nginx-light", "prometheus": "prometheus"}
 
 
+def ulimits():
+    """What this process may set without further rights; podman's defaults are beyond that."""
+    most = {"nofile": (resource.RLIMIT_NOFILE, 1 << 20), "nproc": (resource.RLIMIT_NPROC, 1 << 15)}
+    limits = []
+    for name, (number, limit) in most.items():
+        hard = resource.getrlimit(number)[1]
+        limit = limit if hard == resource.RLIM_INFINITY else min(hard, limit)
+        limits.append(f'"{name}={limit}:{limit}"')
+    return ", ".join(limits)
+
+
 def environment():
     engine, storage = WORK / "containers.conf", WORK / "storage.conf"
-    engine.write_text(ENGINE)
+    engine.write_text(ENGINE.format(ulimits()))
     storage.write_text(STORAGE.format(WORK))
     return {**os.environ, "CONTAINERS_CONF": str(engine), "CONTAINERS_STORAGE_CONF": str(storage),
             "BUILDAH_ISOLATION": "chroot", "TMPDIR": str(WORK)}
