@@ -27,6 +27,7 @@ runroot = "{0}/run"
 """
 # What the Compose file pulls, from Debian's own packages.
 OTHERS = {"redis": "redis-server", "nginx": "nginx-light", "prometheus": "prometheus"}
+ENTRYPOINTS = {"prometheus": "ENTRYPOINT [\"prometheus\"]\n"}
 
 
 def ulimits():
@@ -48,9 +49,9 @@ def environment():
             "BUILDAH_ISOLATION": "chroot", "TMPDIR": str(WORK)}
 
 
-def run(*command, check=True, **options):
+def run(*command, check=True, extra_environment=None, **options):
     """The completed process; its output is text."""
-    done = subprocess.run([str(word) for word in command], env=environment(), text=True,
+    done = subprocess.run([str(word) for word in command], env={**environment(), **(extra_environment or {})}, text=True,
                           capture_output=True, timeout=SECONDS, **options)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(map(str, command))}: exit status {done.returncode}\n"
@@ -85,7 +86,7 @@ def build_others():
         folder.mkdir()
         (folder / "Dockerfile").write_text(
             f"FROM {BASE}\nRUN apt-get update && apt-get install --yes "
-            f"--no-install-recommends {package}\n")
+            f"--no-install-recommends {package}\n{ENTRYPOINTS.get(name, '')}")
         tag = f"localhost/{name}:test"
         build(folder / "Dockerfile", tag, folder)
         names[f"{name.upper()}_IMAGE"] = tag

@@ -1,4 +1,4 @@
-"""docker/ for real: the image, Compose, Kubernetes' manifests. Run by ./dev containers."""
+"""docker/Dockerfile for real. Run by ./dev containers."""
 
 import contextlib
 import json
