@@ -12,6 +12,7 @@ import harness
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
 GUIDE = DOCS / "api.md"
+CLIENTS = DOCS / "clients.md"
 VARIANTS = DOCS / "variants.md"
 SECONDS = 60
 
@@ -75,6 +76,14 @@ class DocsTest(unittest.TestCase):
             for block in found:  # One program, in the order of the page.
                 exec(compile(block, str(GUIDE), "exec"), names)  # pylint: disable=exec-used
             names["channel"].close()
+
+    def test_clients_page_has_the_programs_that_are_run(self):
+        page = CLIENTS.read_text()
+        programs = re.findall(r"^\*\*.*\*\* \(\[.*\]\((.*)\)\)$", page, re.MULTILINE)
+        self.assertEqual(len(programs), 5)
+        for program in programs:
+            text = (DOCS / program).read_text().expandtabs(4)
+            self.assertIn(f"\n{text}```\n", page)
 
     def test_cpp_example(self):
         with harness.Server() as server:

@@ -24,6 +24,8 @@ class KilledClientsTest(unittest.TestCase):
 
     def setUp(self):
         self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        # Who is killed does not tidy up.
+        self.client_folder = self.enterContext(tempfile.TemporaryDirectory())
         # Sessions of clients that are gone end soon.
         self.server = self.enterContext(harness.Server(
             "--shared_memory", f"--shared_memory_dir={self.folder}", "--session_ttl=2s"))
@@ -32,7 +34,8 @@ class KilledClientsTest(unittest.TestCase):
     def start_client(self):
         program = pathlib.Path(__file__).with_name("shared_client.py")
         return subprocess.Popen([sys.executable, "-B", str(program), self.server.address],
-                                stdout=subprocess.PIPE, text=True)
+                                stdout=subprocess.PIPE, text=True,
+                                env={**os.environ, "TMPDIR": self.client_folder})
 
     def kill_clients(self):
         """Starts a few clients, and kills each once it works in its region."""
