@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <stdexcept>
+#include <utility>
 
 namespace dropout {
 namespace {
@@ -20,15 +21,17 @@ std::string ReadLine(int fd) {
 }
 
 // Starts `program` with its stdout on `output`.
-pid_t Spawn(const std::string& program, int output) {
+pid_t Spawn(const std::string& program, std::vector<std::string> flags, int output) {
   std::string path = program;
-  std::string listen = "--listen=127.0.0.1:0";
-  char* arguments[] = {path.data(), listen.data(), nullptr};
+  flags.push_back("--listen=127.0.0.1:0");
+  std::vector<char*> arguments = {path.data()};
+  for (std::string& flag : flags) arguments.push_back(flag.data());
+  arguments.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
   pid_t pid = -1;
-  const int error = posix_spawn(&pid, path.c_str(), &actions, nullptr, arguments, environ);
+  const int error = posix_spawn(&pid, path.c_str(), &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) throw std::runtime_error("cannot start " + program);
   return pid;
@@ -36,11 +39,11 @@ pid_t Spawn(const std::string& program, int output) {
 
 }  // namespace
 
-ServerProcess::ServerProcess(const std::string& program) {
+ServerProcess::ServerProcess(const std::string& program, std::vector<std::string> flags) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) throw std::runtime_error("no pipe");
   output_ = ends[0];
-  pid_ = Spawn(program, ends[1]);
+  pid_ = Spawn(program, std::move(flags), ends[1]);
   close(ends[1]);
   const std::string ready = "listening on ";
   const std::string line = ReadLine(output_);

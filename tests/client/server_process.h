@@ -5,14 +5,15 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 namespace dropout {
 
-// Starts `program` on a free port of the loopback and waits until it listens; stops it
-// with SIGTERM at the end. Throws std::runtime_error if it does not start. Not thread-safe.
+// Starts `program`, with `flags`, on a free port of the loopback and waits until it listens; stops
+// it with SIGTERM at the end. Throws std::runtime_error if it does not start. Not thread-safe.
 class ServerProcess {
  public:
-  explicit ServerProcess(const std::string& program);
+  explicit ServerProcess(const std::string& program, std::vector<std::string> flags = {});
   ~ServerProcess();
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
