@@ -19,6 +19,18 @@ snapshot() {
   cut -d: -f1 /etc/passwd /etc/group
 }
 
+# The process of a user that runs a program; a bare Debian has no pgrep.
+process_of() {
+  local folder
+  for folder in /proc/[0-9]*; do
+    if [[ $(cat "$folder/comm" 2>/dev/null) == "$2" && $(stat -c %U "$folder") == "$1" ]]; then
+      echo "${folder#/proc/}"
+      return
+    fi
+  done
+  return 1
+}
+
 apt_get update >/dev/null
 apt_get install --no-install-recommends systemd >/dev/null
 snapshot >/tmp/before
@@ -46,7 +58,7 @@ while ((lines < 3)) && IFS= read -r -t 60 line <&3; do
   lines=$((lines + 1))
 done
 ((lines == 3)) || die "the server does not start: $(cat /tmp/stderr)"
-server=$(pgrep -u dropoutd -x dropoutd) || die "the server does not run as its own user"
+server=$(process_of dropoutd dropoutd) || die "the server does not run as its own user"
 [[ $(awk '/^CapEff:/ {print $2}' "/proc/$server/status") == 0000000000000000 ]] ||
   die "the server has capabilities"
 dropoutctl --address=unix:/run/dropoutd/dropoutd.sock health
