@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from ..client import Layer, Session
 from ..layers import LayerConfig, Mode, Scaling, Schedule, Variant
+from ..results import Mask
 from . import _tensors
 
 SampleOffset = Union[None, int, Callable[[torch.Tensor], int]]
@@ -153,8 +154,12 @@ class RemoteLayer(nn.Module):
 
     def _masked(self, x: torch.Tensor, place: dict) -> torch.Tensor:
         if self.local:
-            return _tensors.apply_mask(x, self.layer.mask(shape=x.shape, **place))
+            return self._applied(x, self.layer.mask(shape=x.shape, **place))
         return _Masked.apply(x, self.layer, place)
+
+    def _applied(self, x: torch.Tensor, mask: Mask) -> torch.Tensor:
+        """What Forward would make of x with this mask."""
+        return _tensors.apply_mask(x, mask)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         # A checkpoint of a model with torch's own dropout has no steps: they start at 0.

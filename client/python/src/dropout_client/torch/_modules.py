@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Optional, Sequence, Union
 
+import torch
+
 from ..layers import (Alpha, DropBlock, Dropout, FeatureAlpha, Gamma, Gaussian, Normalization,
                       Spatial)
+from ..results import Mask
+from . import _tensors
 from ._layer import RemoteLayer
 
 
@@ -33,14 +37,27 @@ class RemoteSpatialDropout(RemoteLayer):
         super().__init__(Spatial(channel_axis), p, **options)
 
 
-class RemoteAlphaDropout(RemoteLayer):
+class _AlphaLayer(RemoteLayer):
+    """A layer whose dropped elements are a constant that depends on p. With local=True p must be
+    constant: a mask does not say what a schedule made of it. Raises ValueError."""
+
+    def __init__(self, variant: Any, p: float, **options: Any) -> None:
+        if options.get("local") and options.get("schedule") is not None:
+            raise ValueError("local=True: alpha dropout cannot have a schedule")
+        super().__init__(variant, p, **options)
+
+    def _applied(self, x: torch.Tensor, mask: Mask) -> torch.Tensor:
+        return _tensors.apply_alpha_mask(x, mask, self.p)
+
+
+class RemoteAlphaDropout(_AlphaLayer):
     """torch.nn.AlphaDropout: keeps mean and variance after SELU."""
 
     def __init__(self, p: float = 0.5, **options: Any) -> None:
         super().__init__(Alpha(), p, **options)
 
 
-class RemoteFeatureAlphaDropout(RemoteLayer):
+class RemoteFeatureAlphaDropout(_AlphaLayer):
     """torch.nn.FeatureAlphaDropout: whole channels."""
 
     def __init__(self, p: float = 0.5, *, channel_axis: Optional[int] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable, Optional
 
 import numpy as np
@@ -56,3 +57,17 @@ def apply_mask(x: torch.Tensor, mask: Mask) -> torch.Tensor:
     product = (x.to(wide) * scale).to(x.dtype)
     return torch.where(kept(mask, x.device), product, torch.zeros((), dtype=x.dtype,
                                                                   device=x.device))
+
+
+# The value at which SELU saturates, -lambda alpha (Klambauer et al., 2017).
+_SATURATION = -1.7580993408473766
+
+
+def apply_alpha_mask(x: torch.Tensor, mask: Mask, p: float) -> torch.Tensor:
+    """The same for alpha dropout: a (x m + A (1 - m)) + b, which keeps mean and variance."""
+    wide = _compute_type(x.dtype)
+    scale = 1.0 / math.sqrt((1.0 - p) * (1.0 + p * _SATURATION * _SATURATION))
+    shift = -scale * _SATURATION * p
+    a, b, dropped = (torch.tensor(value, dtype=torch.float64, device=x.device).to(wide)
+                     for value in (scale, shift, scale * _SATURATION + shift))
+    return torch.where(kept(mask, x.device), x.to(wide) * a + b, dropped).to(x.dtype)
