@@ -6,7 +6,8 @@
 
 namespace dropoutd::bench {
 
-// Adds a Forward against a service in Python with NumPy, and against one without metrics. `smoke`:
+// Adds a Forward against a service in Python with NumPy, the Python client's Forwards, and a
+// Forward against one without metrics. `smoke`:
 // once and small.
 void BenchServices(bool smoke, Report& report);
 

@@ -2,6 +2,8 @@
 
 import pickle
 import re
+import subprocess
+import sys
 import unittest
 
 import grpc
@@ -32,6 +34,17 @@ class ServerTest(unittest.TestCase):
 
 
 class TensorsTest(ServerTest):
+
+    def test_freed_memory_can_be_kept(self):
+        done = subprocess.run(
+            [sys.executable, "-c", "import resource, dropout_client\n"
+             "assert dropout_client.keep_freed_memory()\n"
+             "bytes(16 << 20)\n"
+             "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+             "for _ in range(10): bytes(16 << 20)\n"
+             "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"],
+            check=True, capture_output=True, text=True)
+        self.assertLess(int(done.stdout), 10_000)  # Of 40,960 pages.
 
     def test_every_type(self):
         for dtype in (np.float16, np.float32, np.float64):

@@ -30,6 +30,7 @@ from .layers import (Alpha, Concrete, ConnectTarget, CosineSchedule, CurriculumS
                      DepthMode, DropBlock, DropConnect, Dropout, FeatureAlpha, Gamma, Gaussian,
                      Generator, LayerConfig, LinearSchedule, MaskScope, Mode, Normalization,
                      PiecewiseSchedule, Recurrent, Scaling, Spatial, StochasticDepth, Variational)
+from .memory import keep_freed_memory
 from .results import BackwardResult, ForwardResult, Mask, ServerInfo, SessionInfo
 from .retry import RetryPolicy
 from .shared_memory import SharedMemory
@@ -37,4 +38,5 @@ from .tensor import DataType, Tensor
 
 __version__ = "0.1.0"
 
-__all__ = [name for name in dir() if not name.startswith("_") and name[0].isupper()]
+__all__ = ["keep_freed_memory",
+           *(name for name in dir() if not name.startswith("_") and name[0].isupper())]
