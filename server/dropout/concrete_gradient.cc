@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "server/dropout/kernel_for.h"
+
 namespace dropoutd {
 namespace {
 
@@ -41,16 +43,8 @@ void Widen(DataType dtype, const std::byte* from, std::size_t n, double* to) {
 
 void AddProducts(DataType dtype, const void* x, const void* dy, const double* z, std::size_t n,
                  const kernels::ConcreteWeight& weight, kernels::ExactSum& sum) {
-  switch (dtype) {
-    case DataType::kFloat32:
-      return kernels::ConcreteGradientF32(x, dy, z, n, weight, sum);
-    case DataType::kFloat64:
-      return kernels::ConcreteGradientF64(x, dy, z, n, weight, sum);
-    case DataType::kFloat16:
-      return kernels::ConcreteGradientF16(x, dy, z, n, weight, sum);
-    case DataType::kBFloat16:
-      return kernels::ConcreteGradientBF16(x, dy, z, n, weight, sum);
-  }
+  KernelFor(dtype, kernels::ConcreteGradientF32, kernels::ConcreteGradientF64,
+            kernels::ConcreteGradientF16, kernels::ConcreteGradientBF16)(x, dy, z, n, weight, sum);
 }
 
 }  // namespace

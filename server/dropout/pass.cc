@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "server/dropout/bit_expander.h"
+#include "server/dropout/kernel_for.h"
 #include "server/kernels/affine_mask.h"
 #include "server/kernels/bernoulli_bits.h"
 #include "server/kernels/fresh_mask.h"
@@ -41,73 +42,33 @@ kernels::Stores StoresFor(std::size_t byte_size, bool in_place) {
 
 void MaskedScale(DataType dtype, const void* x, const std::uint8_t* bits, std::size_t n,
                  double scale, void* y, kernels::Stores stores) {
-  const auto scale32 = static_cast<float>(scale);
-  switch (dtype) {
-    case DataType::kFloat32:
-      return kernels::MaskedScaleF32(x, bits, n, scale32, y, stores);
-    case DataType::kFloat64:
-      return kernels::MaskedScaleF64(x, bits, n, scale, y, stores);
-    case DataType::kFloat16:
-      return kernels::MaskedScaleF16(x, bits, n, scale32, y, stores);
-    case DataType::kBFloat16:
-      return kernels::MaskedScaleBF16(x, bits, n, scale32, y, stores);
-  }
+  KernelFor(dtype, kernels::MaskedScaleF32, kernels::MaskedScaleF64, kernels::MaskedScaleF16,
+            kernels::MaskedScaleBF16)(x, bits, n, scale, y, stores);
 }
 
 void AffineMask(DataType dtype, const void* x, const std::uint8_t* bits, std::size_t n,
                 const kernels::Affine& f, void* y, kernels::Stores stores) {
-  switch (dtype) {
-    case DataType::kFloat32:
-      return kernels::AffineMaskF32(x, bits, n, f, y, stores);
-    case DataType::kFloat64:
-      return kernels::AffineMaskF64(x, bits, n, f, y, stores);
-    case DataType::kFloat16:
-      return kernels::AffineMaskF16(x, bits, n, f, y, stores);
-    case DataType::kBFloat16:
-      return kernels::AffineMaskBF16(x, bits, n, f, y, stores);
-  }
+  KernelFor(dtype, kernels::AffineMaskF32, kernels::AffineMaskF64, kernels::AffineMaskF16,
+            kernels::AffineMaskBF16)(x, bits, n, f, y, stores);
 }
 
 void FreshMaskedScale(DataType dtype, const kernels::FreshBits& fresh, const void* x, std::size_t n,
                       double scale, void* y, kernels::Stores stores) {
-  switch (dtype) {
-    case DataType::kFloat32:
-      return kernels::FreshMaskedScaleF32(fresh, x, n, scale, y, stores);
-    case DataType::kFloat64:
-      return kernels::FreshMaskedScaleF64(fresh, x, n, scale, y, stores);
-    case DataType::kFloat16:
-      return kernels::FreshMaskedScaleF16(fresh, x, n, scale, y, stores);
-    case DataType::kBFloat16:
-      return kernels::FreshMaskedScaleBF16(fresh, x, n, scale, y, stores);
-  }
+  KernelFor(dtype, kernels::FreshMaskedScaleF32, kernels::FreshMaskedScaleF64,
+            kernels::FreshMaskedScaleF16,
+            kernels::FreshMaskedScaleBF16)(fresh, x, n, scale, y, stores);
 }
 
 void FreshAffineMask(DataType dtype, const kernels::FreshBits& fresh, const void* x, std::size_t n,
                      const kernels::Affine& f, void* y, kernels::Stores stores) {
-  switch (dtype) {
-    case DataType::kFloat32:
-      return kernels::FreshAffineMaskF32(fresh, x, n, f, y, stores);
-    case DataType::kFloat64:
-      return kernels::FreshAffineMaskF64(fresh, x, n, f, y, stores);
-    case DataType::kFloat16:
-      return kernels::FreshAffineMaskF16(fresh, x, n, f, y, stores);
-    case DataType::kBFloat16:
-      return kernels::FreshAffineMaskBF16(fresh, x, n, f, y, stores);
-  }
+  KernelFor(dtype, kernels::FreshAffineMaskF32, kernels::FreshAffineMaskF64,
+            kernels::FreshAffineMaskF16, kernels::FreshAffineMaskBF16)(fresh, x, n, f, y, stores);
 }
 
 void MultiplyBy(DataType dtype, const void* x, const double* m, std::size_t n, void* y,
                 kernels::Stores stores) {
-  switch (dtype) {
-    case DataType::kFloat32:
-      return kernels::MultiplyF32(x, m, n, y, stores);
-    case DataType::kFloat64:
-      return kernels::MultiplyF64(x, m, n, y, stores);
-    case DataType::kFloat16:
-      return kernels::MultiplyF16(x, m, n, y, stores);
-    case DataType::kBFloat16:
-      return kernels::MultiplyBF16(x, m, n, y, stores);
-  }
+  KernelFor(dtype, kernels::MultiplyF32, kernels::MultiplyF64, kernels::MultiplyF16,
+            kernels::MultiplyBF16)(x, m, n, y, stores);
 }
 
 }  // namespace

@@ -15,22 +15,22 @@ namespace dropoutd::kernels::HWY_NAMESPACE {
 
 void AffineMaskF32(const void* x, const std::uint8_t* bits, std::size_t n, const Affine& f, void* y,
                    Stores stores) {
-  MaskElements<Float32Type>(x, bits, n, y, stores, MakeAffineMask{f});
+  MaskElements<Float32Type>(x, bits, n, y, stores, AffineKept{f});
 }
 
 void AffineMaskF64(const void* x, const std::uint8_t* bits, std::size_t n, const Affine& f, void* y,
                    Stores stores) {
-  MaskElements<Float64Type>(x, bits, n, y, stores, MakeAffineMask{f});
+  MaskElements<Float64Type>(x, bits, n, y, stores, AffineKept{f});
 }
 
 void AffineMaskF16(const void* x, const std::uint8_t* bits, std::size_t n, const Affine& f, void* y,
                    Stores stores) {
-  MaskElements<Float16Type>(x, bits, n, y, stores, MakeAffineMask{f});
+  MaskElements<Float16Type>(x, bits, n, y, stores, AffineKept{f});
 }
 
 void AffineMaskBF16(const void* x, const std::uint8_t* bits, std::size_t n, const Affine& f,
                     void* y, Stores stores) {
-  MaskElements<BFloat16Type>(x, bits, n, y, stores, MakeAffineMask{f});
+  MaskElements<BFloat16Type>(x, bits, n, y, stores, AffineKept{f});
 }
 
 }  // namespace dropoutd::kernels::HWY_NAMESPACE

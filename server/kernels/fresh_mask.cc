@@ -19,9 +19,9 @@ namespace dropoutd::kernels::HWY_NAMESPACE {
 // afar. (Where stores stream, ForEachGroup does so.)
 constexpr std::size_t kPrefetchFrom = std::size_t{512} << 10;
 
-template <class Type, class MakeOp>
+template <class Type, class Rule>
 HWY_INLINE void MaskFresh(const FreshBits& fresh, const void* x, std::size_t n, void* y,
-                          Stores stores, MakeOp make_op) {
+                          Stores stores, const Rule& rule) {
   using T = typename Type::Storage;
   HWY_ALIGN std::uint8_t ring[BitsPlace::kRingTiles * kTile / 8];
   const BitsPlace place{fresh.kept, ring};
@@ -39,7 +39,7 @@ HWY_INLINE void MaskFresh(const FreshBits& fresh, const void* x, std::size_t n, 
         hwy::Prefetch(reinterpret_cast<const char*>(from) + kPrefetchAhead + at);
       }
     }
-    MaskElements<Type>(from, place.At(begin), count, static_cast<T*>(y) + begin, stores, make_op);
+    MaskElements<Type>(from, place.At(begin), count, static_cast<T*>(y) + begin, stores, rule);
     begin += count;
   };
   const auto mask_all = [&]() HWY_ATTR {
@@ -61,42 +61,42 @@ HWY_INLINE void MaskFresh(const FreshBits& fresh, const void* x, std::size_t n, 
 
 void FreshMaskedScaleF32(const FreshBits& fresh, const void* x, std::size_t n, double scale,
                          void* y, Stores stores) {
-  MaskFresh<Float32Type>(fresh, x, n, y, stores, MakeMaskedScale{scale});
+  MaskFresh<Float32Type>(fresh, x, n, y, stores, ScaleKept{scale});
 }
 
 void FreshMaskedScaleF64(const FreshBits& fresh, const void* x, std::size_t n, double scale,
                          void* y, Stores stores) {
-  MaskFresh<Float64Type>(fresh, x, n, y, stores, MakeMaskedScale{scale});
+  MaskFresh<Float64Type>(fresh, x, n, y, stores, ScaleKept{scale});
 }
 
 void FreshMaskedScaleF16(const FreshBits& fresh, const void* x, std::size_t n, double scale,
                          void* y, Stores stores) {
-  MaskFresh<Float16Type>(fresh, x, n, y, stores, MakeMaskedScale{scale});
+  MaskFresh<Float16Type>(fresh, x, n, y, stores, ScaleKept{scale});
 }
 
 void FreshMaskedScaleBF16(const FreshBits& fresh, const void* x, std::size_t n, double scale,
                           void* y, Stores stores) {
-  MaskFresh<BFloat16Type>(fresh, x, n, y, stores, MakeMaskedScale{scale});
+  MaskFresh<BFloat16Type>(fresh, x, n, y, stores, ScaleKept{scale});
 }
 
 void FreshAffineMaskF32(const FreshBits& fresh, const void* x, std::size_t n, const Affine& f,
                         void* y, Stores stores) {
-  MaskFresh<Float32Type>(fresh, x, n, y, stores, MakeAffineMask{f});
+  MaskFresh<Float32Type>(fresh, x, n, y, stores, AffineKept{f});
 }
 
 void FreshAffineMaskF64(const FreshBits& fresh, const void* x, std::size_t n, const Affine& f,
                         void* y, Stores stores) {
-  MaskFresh<Float64Type>(fresh, x, n, y, stores, MakeAffineMask{f});
+  MaskFresh<Float64Type>(fresh, x, n, y, stores, AffineKept{f});
 }
 
 void FreshAffineMaskF16(const FreshBits& fresh, const void* x, std::size_t n, const Affine& f,
                         void* y, Stores stores) {
-  MaskFresh<Float16Type>(fresh, x, n, y, stores, MakeAffineMask{f});
+  MaskFresh<Float16Type>(fresh, x, n, y, stores, AffineKept{f});
 }
 
 void FreshAffineMaskBF16(const FreshBits& fresh, const void* x, std::size_t n, const Affine& f,
                          void* y, Stores stores) {
-  MaskFresh<BFloat16Type>(fresh, x, n, y, stores, MakeAffineMask{f});
+  MaskFresh<BFloat16Type>(fresh, x, n, y, stores, AffineKept{f});
 }
 
 }  // namespace dropoutd::kernels::HWY_NAMESPACE

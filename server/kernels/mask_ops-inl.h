@@ -19,70 +19,58 @@
 HWY_BEFORE_NAMESPACE();
 namespace dropoutd::kernels::HWY_NAMESPACE {
 
-// bit ? x * scale : +0
-struct MaskedScaleOp {
-  const std::uint8_t* bits;
+// kept ? x * scale : +0
+struct ScaleKept {
   double scale;
 
-  struct Group {
-    const std::uint8_t* bits;
-    double scale;
-
-    template <class Type, class V>
-    HWY_INLINE V Map(V x, std::size_t j) const {
-      const auto factor = hn::Set(typename Type::D(), static_cast<typename Type::Compute>(scale));
-      return hn::IfThenElseZero(GroupMask<Type>(bits, j), hn::Mul(x, factor));
-    }
-  };
-
-  HWY_INLINE Group At(std::size_t i) const { return {bits + i / 8, scale}; }
+  template <class Type, class M, class V>
+  HWY_INLINE V Map(M kept, V x) const {
+    const auto factor = hn::Set(typename Type::D(), static_cast<typename Type::Compute>(scale));
+    return hn::IfThenElseZero(kept, hn::Mul(x, factor));
+  }
 };
 
-struct MakeMaskedScale {
-  double scale;
-  HWY_INLINE MaskedScaleOp operator()(const std::uint8_t* bits) const { return {bits, scale}; }
+// kept ? x * a + b : c
+struct AffineKept {
+  Affine f;
+
+  template <class Type, class M, class V>
+  HWY_INLINE V Map(M kept, V x) const {
+    const typename Type::D d;
+    using T = typename Type::Compute;
+    const auto a = hn::Set(d, static_cast<T>(f.a));
+    const auto b = hn::Set(d, static_cast<T>(f.b));
+    const auto c = hn::Set(d, static_cast<T>(f.c));
+    return hn::IfThenElse(kept, hn::Add(hn::Mul(x, a), b), c);
+  }
 };
 
-// bit ? x * a + b : c
-struct AffineMaskOp {
+// One of the rules above for the elements whose bits begin at `bits`.
+template <class Rule>
+struct MaskOp {
   const std::uint8_t* bits;
-  Affine f;
+  Rule rule;
 
-  struct Group {
-    const std::uint8_t* bits;
-    Affine f;
+  HWY_INLINE MaskOp At(std::size_t i) const { return {bits + i / 8, rule}; }
 
-    template <class Type, class V>
-    HWY_INLINE V Map(V x, std::size_t j) const {
-      const typename Type::D d;
-      using T = typename Type::Compute;
-      const auto a = hn::Set(d, static_cast<T>(f.a));
-      const auto b = hn::Set(d, static_cast<T>(f.b));
-      const auto c = hn::Set(d, static_cast<T>(f.c));
-      return hn::IfThenElse(GroupMask<Type>(bits, j), hn::Add(hn::Mul(x, a), b), c);
-    }
-  };
-
-  HWY_INLINE Group At(std::size_t i) const { return {bits + i / 8, f}; }
+  template <class Type, class V>
+  HWY_INLINE V Map(V x, std::size_t j) const {
+    return rule.template Map<Type>(GroupMask<Type>(bits, j), x);
+  }
 };
 
-struct MakeAffineMask {
-  Affine f;
-  HWY_INLINE AffineMaskOp operator()(const std::uint8_t* bits) const { return {bits, f}; }
-};
-
-// Masks n elements with the (n + 7) / 8 bytes at `bits`; make_op is one of the makers above.
-template <class Type, class MakeOp>
+// Masks n elements by a rule and the (n + 7) / 8 bytes at `bits`.
+template <class Type, class Rule>
 HWY_INLINE void MaskElements(const void* x_bytes, const std::uint8_t* bits, std::size_t n,
-                             void* y_bytes, Stores stores, MakeOp make_op) {
+                             void* y_bytes, Stores stores, const Rule& rule) {
   const auto* x = static_cast<const typename Type::Storage*>(x_bytes);
   auto* y = static_cast<typename Type::Storage*>(y_bytes);
   const std::size_t whole = n - n % kGroup;
-  ForEachGroup<Type>(x, whole, y, stores, make_op(bits));
+  ForEachGroup<Type>(x, whole, y, stores, MaskOp<Rule>{bits, rule});
   if (whole == n) return;
   std::uint8_t last[kGroup / 8] = {};
   std::memcpy(last, bits + whole / 8, (n - whole + 7) / 8);
-  ForEachGroup<Type>(x + whole, n - whole, y + whole, stores, make_op(last));
+  ForEachGroup<Type>(x + whole, n - whole, y + whole, stores, MaskOp<Rule>{last, rule});
 }
 
 }  // namespace dropoutd::kernels::HWY_NAMESPACE

@@ -15,22 +15,22 @@ namespace dropoutd::kernels::HWY_NAMESPACE {
 
 void MaskedScaleF32(const void* x, const std::uint8_t* bits, std::size_t n, double scale, void* y,
                     Stores stores) {
-  MaskElements<Float32Type>(x, bits, n, y, stores, MakeMaskedScale{scale});
+  MaskElements<Float32Type>(x, bits, n, y, stores, ScaleKept{scale});
 }
 
 void MaskedScaleF64(const void* x, const std::uint8_t* bits, std::size_t n, double scale, void* y,
                     Stores stores) {
-  MaskElements<Float64Type>(x, bits, n, y, stores, MakeMaskedScale{scale});
+  MaskElements<Float64Type>(x, bits, n, y, stores, ScaleKept{scale});
 }
 
 void MaskedScaleF16(const void* x, const std::uint8_t* bits, std::size_t n, double scale, void* y,
                     Stores stores) {
-  MaskElements<Float16Type>(x, bits, n, y, stores, MakeMaskedScale{scale});
+  MaskElements<Float16Type>(x, bits, n, y, stores, ScaleKept{scale});
 }
 
 void MaskedScaleBF16(const void* x, const std::uint8_t* bits, std::size_t n, double scale, void* y,
                      Stores stores) {
-  MaskElements<BFloat16Type>(x, bits, n, y, stores, MakeMaskedScale{scale});
+  MaskElements<BFloat16Type>(x, bits, n, y, stores, ScaleKept{scale});
 }
 
 }  // namespace dropoutd::kernels::HWY_NAMESPACE

@@ -111,7 +111,7 @@ absl::StatusOr<RedisReply> RedisConnection::Receive() {
   RedisReply reply(static_cast<redisReply*>(raw));
   if (reply == nullptr) return Unavailable("the connection was lost");
   if (reply->type != REDIS_REPLY_ERROR) return reply;
-  is_demoted_ = WordOf(*reply) == kReadOnly;
+  is_demoted_ = is_demoted_ || WordOf(*reply) == kReadOnly;
   return Unavailable(WordOf(*reply));
 }
 

@@ -49,14 +49,6 @@ class Buffers {
   Memory y_;
 };
 
-Plan TrainPlan(std::size_t byte_size) {
-  LayerConfig config;
-  config.layer_id = "bench";
-  config.p = kP;
-  const std::array<std::int64_t, 1> sizes = {static_cast<std::int64_t>(byte_size / 4)};
-  return *MakePlan(config, Mode::kTrain, kP, {1, 0, 0}, *Shape::Make(sizes));
-}
-
 // Bits that are not given are drawn, and collected.
 void RunWhole(const Plan& plan, SharedBits bits, Buffers& buffers) {
   const Pass pass(plan, DataType::kFloat32, std::move(bits), Pass::Bits::kKeep);
@@ -125,6 +117,14 @@ void BenchAgainstPython(const std::string& name, const std::string& script, doub
 }
 
 }  // namespace
+
+Plan TrainPlan(std::size_t byte_size) {
+  LayerConfig config;
+  config.layer_id = "bench";
+  config.p = kP;
+  const std::array<std::int64_t, 1> sizes = {static_cast<std::int64_t>(byte_size / 4)};
+  return *MakePlan(config, Mode::kTrain, kP, {1, 0, 0}, *Shape::Make(sizes));
+}
 
 void BenchKernels(bool smoke, Report& report) {
   const auto options = [&](int pairs, int repeats) {

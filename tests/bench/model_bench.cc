@@ -14,15 +14,6 @@
 namespace dropoutd::bench {
 namespace {
 
-ServerChild StartEcho(const std::string& model, const std::string& address,
-                      const ChannelSettings& settings) {
-  std::vector<std::string> argv = {"/proc/self/exe", "--echo=" + model, "--listen=" + address};
-  for (const auto& [name, value] : settings) {
-    argv.push_back("--channel=" + name + "=" + std::to_string(value));
-  }
-  return ServerChild(std::move(argv));
-}
-
 // One way of serving against another.
 struct Contest {
   std::string what;
@@ -60,7 +51,7 @@ void BenchModels(bool smoke, Report& report) {
             : std::vector<std::size_t>{64, 64 << 10, 1 << 20, 16 << 20};
   for (const bool is_tcp : {true, false}) {
     const auto start = [&](const std::string& model) {
-      return StartEcho(model, is_tcp ? kTcp : folder.Socket(model), {});
+      return StartEcho(model, is_tcp ? kTcp : folder.Socket(model));
     };
     const ServerChild callback = start("callback");
     const ServerChild sync = start("sync");
@@ -71,7 +62,7 @@ void BenchModels(bool smoke, Report& report) {
       Compare({"echo, queue, " + where, "callback", queue, callback, {}}, size, smoke, report);
     }
   }
-  const ServerChild plain = StartEcho("callback", kTcp, {});
+  const ServerChild plain = StartEcho("callback", kTcp);
   const std::vector<std::pair<std::string, ChannelSettings>> arguments = {
       {"frames of 4 MiB", {{GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 4 << 20}}},
       {"windows of 64 MiB",

@@ -15,17 +15,23 @@ Timed TimeOf(std::function<void()> work, int repeats) {
   };
 }
 
-Row RunPairs(Row row, const std::function<void()>& contender, const Timed& baseline,
-             const PairOptions& options) {
-  const Timed timed = TimeOf(contender, options.contender_repeats);
-  for (int i = -1; i < options.pairs; ++i) {
-    const double base = baseline() / options.baseline_repeats;
-    const double own = timed() / options.contender_repeats;
+Row RunPairs(Row row, const Timed& contender, const Timed& baseline, int pairs) {
+  for (int i = -1; i < pairs; ++i) {
+    const double base = baseline();
+    const double own = contender();
     if (i < 0) continue;  // Warm-up.
     row.ratios.push_back(base / own);
     row.seconds.push_back(own);
   }
   return row;
+}
+
+Row RunPairs(Row row, const std::function<void()>& contender, const Timed& baseline,
+             const PairOptions& options) {
+  const Timed timed = TimeOf(contender, options.contender_repeats);
+  return RunPairs(
+      std::move(row), [&] { return timed() / options.contender_repeats; },
+      [&] { return baseline() / options.baseline_repeats; }, options.pairs);
 }
 
 double Quantile(std::vector<double> values, double q) {

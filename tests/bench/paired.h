@@ -36,6 +36,9 @@ struct PairOptions {
 Row RunPairs(Row row, const std::function<void()>& contender, const Timed& baseline,
              const PairOptions& options);
 
+// The same where both say by themselves how long one run took.
+Row RunPairs(Row row, const Timed& contender, const Timed& baseline, int pairs);
+
 // The q-quantile (0 to 1) of `values`, which is not empty.
 double Quantile(std::vector<double> values, double q);
 

@@ -16,6 +16,7 @@
 #include "server/dropout/pass.h"
 #include "server/dropout/plan.h"
 #include "tests/bench/child.h"
+#include "tests/bench/kernel_bench.h"
 #include "tests/bench/paired.h"
 #include "tests/bench/raw_client.h"
 #include "tests/bench/served.h"
@@ -26,10 +27,6 @@ namespace {
 namespace v1 = dropout::v1;
 
 constexpr int kInFlight = 32;
-
-ServerChild StartEcho(const std::string& address) {
-  return ServerChild({"/proc/self/exe", "--echo=callback", "--listen=" + address});
-}
 
 // A Forward in a message, against an echo of the same bytes.
 void BenchInline(const std::string& where, const std::string& server, const std::string& echo,
@@ -69,14 +66,8 @@ void BenchSmall(const std::string& server, bool smoke, Report& report) {
   const int calls = smoke ? 3 : 400;
   const Timed forward = MedianOf([&] { client.Call(kForward, request); }, calls);
   const Timed empty = MedianOf([&] { client.Call(kInfo, nothing); }, calls);
-  Row row{"Forward of 64 floats, p50", "an empty call, p50", 512, {}, {}, 1 / 1.15};
-  for (int i = 0; i < (smoke ? 1 : 15); ++i) {
-    const double base = empty();
-    const double own = forward();
-    row.ratios.push_back(base / own);
-    row.seconds.push_back(own);
-  }
-  report.Add(std::move(row));
+  report.Add(RunPairs({"Forward of 64 floats, p50", "an empty call, p50", 512, {}, {}, 1 / 1.15},
+                      forward, empty, smoke ? 1 : 15));
 }
 
 void BenchSharedMemory(const std::string& server, std::size_t byte_size, const PairOptions& options,
@@ -97,10 +88,7 @@ void BenchSharedMemory(const std::string& server, std::size_t byte_size, const P
               .status());
   };
 
-  LayerConfig config;
-  config.layer_id = kLayer;
-  config.p = kP;
-  const Plan plan = *MakePlan(config, Mode::kTrain, kP, {1, 1, 0}, *Shape::Make(shape));
+  const Plan plan = TrainPlan(byte_size);
   std::vector<char> x(byte_size, 1), y(byte_size, 1);
   RawClient raw(server, {});
   const grpc::ByteBuffer nothing = ToBytes(v1::GetServerInfoRequest());
@@ -208,9 +196,9 @@ void BenchExchange(const std::string& server, bool smoke, Report& report) {
 void BenchCalls(bool smoke, Report& report) {
   const TemporaryFolder folder;
   const ServerChild server = StartServer(kTcp, {"--shared_memory=true"});
-  const ServerChild echo = StartEcho(kTcp);
+  const ServerChild echo = StartEcho("callback", kTcp);
   const ServerChild local_server = StartServer(folder.Socket("server"), {"--shared_memory=true"});
-  const ServerChild local_echo = StartEcho(folder.Socket("echo"));
+  const ServerChild local_echo = StartEcho("callback", folder.Socket("echo"));
   for (const ServerChild* each : {&server, &local_server}) MakeSession(each->address());
   const std::vector<std::size_t> sizes = smoke
                                              ? std::vector<std::size_t>{1 << 20}

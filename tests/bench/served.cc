@@ -28,6 +28,15 @@ ServerChild StartServer(const std::string& address, std::vector<std::string> fla
   return ServerChild(std::move(argv));
 }
 
+ServerChild StartEcho(const std::string& model, const std::string& address,
+                      const ChannelSettings& settings) {
+  std::vector<std::string> argv = {"/proc/self/exe", "--echo=" + model, "--listen=" + address};
+  for (const auto& [name, value] : settings) {
+    argv.push_back("--channel=" + name + "=" + std::to_string(value));
+  }
+  return ServerChild(std::move(argv));
+}
+
 dropout::Client ClientOf(const std::string& address, dropout::Transport transport) {
   dropout::ClientOptions options;
   options.transport = transport;

@@ -12,6 +12,7 @@
 #include "dropout/client.h"
 #include "dropout/v1/dropout_service.pb.h"
 #include "tests/bench/child.h"
+#include "tests/bench/echo_server.h"
 
 namespace dropoutd::bench {
 
@@ -42,6 +43,10 @@ void Check(const absl::Status& status);
 
 // A dropoutd at `address`, with `flags` beside.
 ServerChild StartServer(const std::string& address, std::vector<std::string> flags = {});
+
+// An echo server of the model (echo_server.h) at `address`.
+ServerChild StartEcho(const std::string& model, const std::string& address,
+                      const ChannelSettings& settings = {});
 
 dropout::Client ClientOf(const std::string& address, dropout::Transport transport);
 

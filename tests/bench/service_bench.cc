@@ -10,6 +10,7 @@
 #include "dropout/client.h"
 #include "server/dropout/pass.h"
 #include "server/dropout/plan.h"
+#include "tests/bench/kernel_bench.h"
 #include "tests/bench/paired.h"
 #include "tests/bench/python_baseline.h"
 #include "tests/bench/raw_client.h"
@@ -46,16 +47,9 @@ void BenchPythonClient(const std::string& server, std::size_t byte_size, int pai
         "python_client.py", std::vector<std::string>{DROPOUTD_SOURCE_DIR, server,
                                                      std::to_string(byte_size), transport});
   };
-  // Each row's first pair is a warm-up that does not count.
   const auto add = [&](Row row, PythonBaseline& contender, const Timed& baseline) {
-    for (int i = 0; i <= pairs; ++i) {
-      const double base = baseline();
-      const double own = contender.Run();
-      if (i == 0) continue;
-      row.ratios.push_back(base / own);
-      row.seconds.push_back(own);
-    }
-    report.Add(std::move(row));
+    report.Add(RunPairs(
+        std::move(row), [&] { return contender.Run(); }, baseline, pairs));
   };
   dropout::Client client = ClientOf(server, dropout::Transport::kInline);
   const std::vector<float> x(byte_size / 4, 1.0f);
@@ -74,10 +68,7 @@ void BenchPythonClient(const std::string& server, std::size_t byte_size, int pai
        {},
        0.8},
       *python("inline"), TimeOf(by_client, 1));
-  LayerConfig config;
-  config.layer_id = kLayer;
-  config.p = kP;
-  const Plan plan = *MakePlan(config, Mode::kTrain, kP, {1, 1, 0}, *Shape::Make(shape));
+  const Plan plan = TrainPlan(byte_size);
   const auto kernel = [&] {
     Pass(plan, DataType::kFloat32, nullptr, Pass::Bits::kKeep).Run(0, x.size(), x.data(), y.data());
   };

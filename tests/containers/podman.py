@@ -51,8 +51,9 @@ def environment():
 
 def run(*command, check=True, extra_environment=None, **options):
     """The completed process; its output is text."""
-    done = subprocess.run([str(word) for word in command], env={**environment(), **(extra_environment or {})}, text=True,
-                          capture_output=True, timeout=SECONDS, **options)
+    done = subprocess.run([str(word) for word in command], text=True, capture_output=True,
+                          env={**environment(), **(extra_environment or {})}, timeout=SECONDS,
+                          **options)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(map(str, command))}: exit status {done.returncode}\n"
                              f"{done.stdout[-4000:]}{done.stderr[-4000:]}")

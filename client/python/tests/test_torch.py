@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import support
-from dropout_client import Client, LayerExistsError, Scaling
+from dropout_client import Client, LayerExistsError, LinearSchedule, Scaling
 from dropout_client.torch import (RemoteAlphaDropout, RemoteDropBlock, RemoteDropout,
                                   RemoteFeatureAlphaDropout, RemoteGaussianDropout,
                                   RemoteSpatialDropout, default_session)
@@ -70,6 +70,12 @@ class ModulesTest(ServerTest):
                 dy, = torch.autograd.grad(y, x, gradient)
                 dz, = torch.autograd.grad(z, x, gradient)
                 self.assertTrue(torch.equal(dy, dz), dtype)
+
+    def test_a_mask_does_not_say_what_a_schedule_made_of_alpha(self):
+        schedule = LinearSchedule(start_p=0.0, end_p=0.5, start_step=0, end_step=10)
+        with self.assertRaises(ValueError):
+            RemoteAlphaDropout(0.4, session=self.session, local=True, schedule=schedule)
+        RemoteAlphaDropout(0.4, session=self.session, schedule=schedule)
 
     def test_evaluation_passes_through_and_sends_nothing(self):
         for make, shape in self.each_kind():
