@@ -50,7 +50,7 @@ double ExactRate(double p, const Coverage& coverage, double places) {
       slope += weight * (static_cast<double>(count) * power);
     }
     const double next = gamma + (p - (1.0 - kept)) / slope;
-    if (!(next > gamma) || next > 1.0) return gamma;
+    if (!(next > gamma) || next >= 1.0) return gamma;
     gamma = next;
   }
 }

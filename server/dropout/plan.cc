@@ -33,12 +33,10 @@ void SetAlpha(Plan& plan) {
   plan.dropped = a * kSaturation + b;
 }
 
-kernels::BernoulliStream StreamOf(const LayerConfig& config, const Coordinates& at, double p) {
+MaskKey KeyOf(const LayerConfig& config, const Coordinates& at) {
   const bool by_sequence = IsSequenceKeyed(config);
-  return MakeBernoulliStream(
-      {at.seed, config.layer_id, by_sequence ? KeyKind::kSequence : KeyKind::kStep,
-       by_sequence ? at.sequence_id : at.step},
-      p);
+  return {at.seed, config.layer_id, by_sequence ? KeyKind::kSequence : KeyKind::kStep,
+          by_sequence ? at.sequence_id : at.step};
 }
 
 absl::Status PlanBlocks(const LayerConfig& config, const Coordinates& at, Plan& plan) {
@@ -47,7 +45,7 @@ absl::Status PlanBlocks(const LayerConfig& config, const Coordinates& at, Plan& 
   const BlockLayout& blocks = plan.blocks;
   DROPOUTD_ASSIGN_OR_RETURN(plan.layout.first_index, FirstIndex(at.sample_offset, blocks.samples,
                                                                 blocks.channels * blocks.places));
-  plan.stream = StreamOf(config, at, blocks.gamma);
+  plan.stream = MakeBernoulliStream(KeyOf(config, at), blocks.gamma);
   return absl::OkStatus();
 }
 
@@ -58,13 +56,17 @@ absl::Status PlanNoise(const LayerConfig& config, const Coordinates& at, Plan& p
     plan.action = Action::kBlock;
     return PlanBlocks(config, at, plan);
   }
-  if (!IsSequential(config.generator)) plan.stream = StreamOf(config, at, plan.rate.p);
   if (row.law != NoiseLaw::kBernoulli) {
     plan.action = Action::kMultiply;
+    // Not of bits, which have no threshold for a p that rounds to 1.
+    static_cast<kernels::NoiseStream&>(plan.stream) = MakeNoiseStream(KeyOf(config, at));
     if (const auto* const concrete = std::get_if<ConcreteOptions>(&config.options)) {
       plan.temperature = concrete->temperature;
     }
     return absl::OkStatus();
+  }
+  if (!IsSequential(config.generator)) {
+    plan.stream = MakeBernoulliStream(KeyOf(config, at), plan.rate.p);
   }
   if (row.scaling == ScalingRule::kSelfNormalizing) {
     plan.action = Action::kAlpha;
@@ -118,7 +120,7 @@ absl::StatusOr<Plan> PlanLinear(const LayerConfig& config, Mode mode, const Drop
   DROPOUTD_ASSIGN_OR_RETURN(plan.layout.first_index,
                             FirstIndex(at.sample_offset, samples,
                                        by_sample ? options.out_features * options.in_features : 0));
-  if (plan.linear.is_masked) plan.stream = StreamOf(config, at, rate.p);
+  if (plan.linear.is_masked) plan.stream = MakeBernoulliStream(KeyOf(config, at), rate.p);
   return plan;
 }
 
@@ -163,6 +165,13 @@ DropRate RateAt(const LayerConfig& config, std::optional<std::uint64_t> step,
     }
   }
   return DropRate(p);
+}
+
+bool IsRateOf(const LayerConfig& config, const DropRate& rate) {
+  // Written so that NaN fails.
+  if (!LearnsP(config)) return rate.p >= 0.0 && rate.p < 1.0 && rate.q == 1.0 - rate.p;
+  return rate.p >= 0.0 && rate.p <= 1.0 && rate.q > 0.0 && rate.q <= 1.0 &&
+         CheckParameter(config, MakeScalar(kLogitP, rate.logit_p)).ok();
 }
 
 absl::StatusOr<Shape> InputShape(const LayerConfig& config, const Shape& output) {

@@ -29,7 +29,7 @@ struct Coordinates {
 struct DropRate {
   DropRate(double p_in = 0.0) : p(p_in), q(1.0 - p_in) {}  // NOLINT: a rate is a p.
 
-  double p;              // In [0, 1).
+  double p;              // In [0, 1); a learned one may round to 1.
   double q;              // 1 - p; for a learned p, without its cancellation.
   double logit_p = 0.0;  // Only where p is learned.
 };
@@ -93,6 +93,9 @@ struct Plan {
 // learned, that of `parameters`; with stochastic depth's decay.
 DropRate RateAt(const LayerConfig& config, std::optional<std::uint64_t> step,
                 const Parameters& parameters);
+
+// Whether the layer can have such a rate: for one that was not made here.
+bool IsRateOf(const LayerConfig& config, const DropRate& rate);
 
 // Shape of the input whose answer has shape `output`: the same, but for a linear layer.
 // INVALID_TENSOR for a shape that it cannot answer with.

@@ -1,7 +1,6 @@
 #include "server/session/session_codec.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -99,11 +98,6 @@ std::vector<std::int64_t> SizesOf(const Shape& shape) {
   return {shape.sizes().begin(), shape.sizes().end()};
 }
 
-bool IsRate(const DropRate& rate) {
-  return rate.p >= 0.0 && rate.p <= 1.0 && rate.q >= 0.0 && rate.q <= 1.0 &&
-         std::isfinite(rate.logit_p);
-}
-
 }  // namespace
 
 std::string EncodeSession(const SessionImage& image) {
@@ -150,7 +144,7 @@ absl::StatusOr<DecodedStep> DecodeStep(std::string_view bytes) {
   StepFields step;
   if (!decoder.ok() || !Decode(head, step)) return Corrupt("a step");
   const auto shape = Shape::Make(step.sizes);
-  if (!shape.ok() || !IsRate(step.image.rate)) return Corrupt("a step");
+  if (!shape.ok()) return Corrupt("a step");
   step.image.shape = *shape;
   return DecodedStep{step.image, decoder.rest()};
 }

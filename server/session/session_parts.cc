@@ -147,6 +147,7 @@ class Reader {
     part.record.nonce = at.nonce;
     const Coordinates coordinates = {image().seed, part.key.step, part.key.sample_offset,
                                      part.key.sequence_id};
+    if (!IsRateOf(*config->second, at.rate)) return Invalid("the record of a step is damaged");
     const auto plan = MakePlan(*config->second, at.mode, at.rate, coordinates, at.shape);
     const bool is_drawn_once =
         plan.ok() && plan->Draws() && IsSequential(config->second->generator);

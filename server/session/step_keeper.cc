@@ -57,6 +57,9 @@ absl::StatusOr<std::optional<StepRecord>> SessionKeeper::RecordFrom(const StepPl
     DROPOUTD_ASSIGN_OR_RETURN(LayerConfig config, DecodeLayer(*bytes));
     record.config = std::make_shared<const LayerConfig>(std::move(config));
   }
+  if (!IsRateOf(*record.config, record.rate)) {
+    return MakeError(Reason::kStoreCorrupt, "the store's record of a step is damaged");
+  }
   if (step.image.has_bits) {
     DROPOUTD_ASSIGN_OR_RETURN(record.pinned, DecodeBits(step.payload));
   }

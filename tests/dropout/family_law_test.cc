@@ -131,6 +131,19 @@ TEST(DropBlockLaw, ExactRatesAreP) {
   }
 }
 
+// A seed rate of 1 has no threshold.
+TEST(DropBlockLaw, RatesAreBelow1) {
+  for (const BlockCase& c : BlockCases()) {
+    for (double q = 0x1p-53; q < 1; q *= 1.7) {
+      for (const auto gamma : {DropBlockOptions::Gamma::kExact, DropBlockOptions::Gamma::kPaper}) {
+        const double rate = SeedRate(1 - q, c.map, BlocksOf(c), gamma);
+        ASSERT_GT(rate, 0.0) << testing::PrintToString(c.map) << " block " << c.block << " " << q;
+        ASSERT_LT(rate, 1.0) << testing::PrintToString(c.map) << " block " << c.block << " " << q;
+      }
+    }
+  }
+}
+
 TEST(DropBlockLaw, PaperRatesAreItsFormulas) {
   for (const BlockCase& c : BlockCases()) {
     const double p = 0.1;

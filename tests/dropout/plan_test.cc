@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "server/base/error.h"
+#include "server/dropout/multipliers.h"
+#include "server/dropout/parameters.h"
 #include "server/random/mask_key.h"
 #include "tests/dropout/naive_forward.h"
 
@@ -89,6 +91,21 @@ TEST(MakePlan, EveryCoordinateCounts) {
   EXPECT_EQ(streams.size(), 5u);
 }
 
+// A logit may be as large as 700, whose p no float64 tells from 1.
+TEST(MakePlan, ALearnedPThatRoundsTo1) {
+  LayerConfig config = MakeConfig(0.5);
+  config.options = ConcreteOptions();
+  Parameters parameters;
+  parameters.Set(MakeScalar(kLogitP, 40));
+  const DropRate rate = RateAt(config, 7, parameters);
+  EXPECT_EQ(rate.p, 1.0);
+  EXPECT_TRUE(IsRateOf(config, rate));
+  const Plan plan = MakePlan(config, Mode::kTrain, rate, {1, 7, 3}, MakeShape({64})).value();
+  EXPECT_EQ(plan.action, Action::kMultiply);
+  EXPECT_EQ(plan.stream.threshold, 0u);  // Its noise is not of bits.
+  for (const double multiplier : DrawMultipliers(plan)) EXPECT_TRUE(std::isfinite(multiplier));
+}
+
 TEST(MakePlan, PassesOnTheLayoutsErrors) {
   const Shape shape = MakeShape({4});
   for (const Mode mode : {Mode::kTrain, Mode::kEval}) {
@@ -100,6 +117,17 @@ TEST(MakePlan, PassesOnTheLayoutsErrors) {
 }
 
 TEST(RateAt, IsTheConfigs) { EXPECT_EQ(RateAt(MakeConfig(0.3), 7, {}).p, 0.3); }
+
+TEST(IsRateOf, SaysWhatALayerCanHave) {
+  const LayerConfig bernoulli = MakeConfig(0.3);
+  for (const double p : {0.0, 0.3, std::nextafter(1.0, 0.0)}) EXPECT_TRUE(IsRateOf(bernoulli, p));
+  for (const double p : {1.0, -0.1, 1.5, std::numeric_limits<double>::quiet_NaN()}) {
+    EXPECT_FALSE(IsRateOf(bernoulli, p)) << p;
+  }
+  DropRate odd(0.3);
+  odd.q = 0.6;
+  EXPECT_FALSE(IsRateOf(bernoulli, odd));
+}
 
 TEST(Scale, IsRoundedOnceToFloat64) {
   for (const double p : {1e-6, 0.001, 0.1, 0.3, 0.9, 0.999, std::nextafter(1.0, 0.0)}) {

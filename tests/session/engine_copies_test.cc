@@ -3,12 +3,14 @@
 
 #include <chrono>
 #include <cstddef>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "server/base/crc32c.h"
 #include "server/session/engine.h"
+#include "server/session/session_codec.h"
 #include "server/session/session_contents.h"
 #include "tests/session/manual_clock.h"
 #include "tests/session/support.h"
@@ -261,6 +263,43 @@ TEST_F(EngineCopiesTest, AForgedSnapshotDoesNoHarm) {
     }
   }
   EXPECT_GT(accepted, 0);  // Of values that may be anything.
+}
+
+// Such as one that drops everything, of a layer whose scale is then 1 / 0.
+TEST_F(EngineCopiesTest, ARateThatTheLayerCannotHaveIsRefused) {
+  RunStep(0);
+  const Snapshot snapshot = DecodeSnapshot(Export()).value();
+  const auto with = [&](std::string_view layer_id, const DropRate& rate) {
+    Snapshot forged = snapshot;
+    for (StoreField& field : forged.contents.fields) {
+      const auto name = ParseFieldName(field.name);
+      if (!name.has_value() || name->kind != FieldKind::kStep) continue;
+      const std::string old = *field.value;
+      DecodedStep step = DecodeStep(old).value();
+      for (const LayerImage& layer : forged.contents.image.layers) {
+        if (layer.uid == name->uid && layer.config.layer_id == layer_id) step.image.rate = rate;
+      }
+      field.value = EncodeStep(step.image, step.payload);
+    }
+    return other_.ImportSession("copy", EncodeSnapshot(forged)).status();
+  };
+  const auto rate = [](double p, double q, double logit_p = 0.0) {
+    DropRate made(p);
+    made.q = q;
+    made.logit_p = logit_p;
+    return made;
+  };
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const char* const layer : kLayers) {
+    for (const DropRate& wrong :
+         {rate(1.0, 0.0), rate(-0.5, 1.5), rate(nan, nan), rate(1.5, -0.5), rate(0.5, nan)}) {
+      EXPECT_EQ(ReasonText(with(layer, wrong)), "INVALID_SESSION") << layer << " " << wrong.p;
+    }
+  }
+  EXPECT_EQ(ReasonText(with("plain", rate(0.25, 0.5))), "INVALID_SESSION");
+  EXPECT_EQ(ReasonText(with("concrete", rate(0.5, 0.5, nan))), "INVALID_SESSION");
+  EXPECT_EQ(ReasonText(with("concrete", rate(0.5, 0.5, 701))), "INVALID_SESSION");
+  EXPECT_TRUE(with("concrete", rate(1.0, 1e-300, 690)).ok());  // A learned p may round to 1.
 }
 
 TEST_F(EngineCopiesTest, LimitsHoldForCopies) {
