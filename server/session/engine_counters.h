@@ -2,14 +2,12 @@
 #ifndef DROPOUTD_SERVER_SESSION_ENGINE_COUNTERS_H_
 #define DROPOUTD_SERVER_SESSION_ENGINE_COUNTERS_H_
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 
-#include "server/dropout/packed_bits.h"
+#include "server/dropout/drop_sample.h"
 #include "server/dropout/variant.h"
 #include "server/session/clock.h"
 
@@ -20,21 +18,18 @@ namespace dropoutd {
 struct DropCounters {
   std::atomic<std::uint64_t> elements{0};
   std::atomic<std::uint64_t> dropped{0};
-  std::atomic<double> expected{0};  // The sum of p.
+  std::atomic<double> expected{0};
 };
 
 // All grow only. Thread-safe.
 class EngineCounters {
  public:
-  // A mask of bits that a Forward has drawn. Of a large one the beginning is looked at: it tells as
-  // much, and costs next to nothing.
-  void CountMask(const LayerConfig& config, double p, const PackedBits& bits) {
-    constexpr std::size_t kMostBits = 65'536;
-    const std::size_t count = std::min(bits.count(), kMostBits);
+  // A mask that a Forward has drawn.
+  void CountMask(const LayerConfig& config, const DropSample& sample) {
     DropCounters& drops = drops_[config.options.index()];
-    drops.elements.fetch_add(count, std::memory_order_relaxed);
-    drops.dropped.fetch_add(count - bits.CountKept(0, count), std::memory_order_relaxed);
-    drops.expected.fetch_add(p * static_cast<double>(count), std::memory_order_relaxed);
+    drops.elements.fetch_add(sample.elements, std::memory_order_relaxed);
+    drops.dropped.fetch_add(sample.dropped, std::memory_order_relaxed);
+    drops.expected.fetch_add(sample.expected, std::memory_order_relaxed);
   }
 
   // A mask that was evicted is made again.

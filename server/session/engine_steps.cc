@@ -223,8 +223,8 @@ absl::StatusOr<ForwardOutcome> Engine::FinishForward(StepRun& run) {
   const Plan& plan = state.plan;
   const SharedBits bits = state.pass.has_value() ? state.pass->bits() : nullptr;
   if (state.record.has_value()) DROPOUTD_RETURN_IF_ERROR(FinishRecord(state, bits));
-  if (bits != nullptr && plan.Draws()) {
-    counters_.CountMask(*state.place.layer.config, plan.rate.p, *bits);
+  if (plan.Draws()) {
+    counters_.CountMask(*state.place.layer.config, SampleDrops(plan, bits.get()));
   }
   ForwardOutcome outcome{state.place.layer.mode, plan.rate.p, std::nullopt};
   if (!state.return_mask) return outcome;

@@ -10,7 +10,7 @@ import urllib.request
 import grpc
 import harness
 import numpy as np
-from client_helpers import Client, dropout_layer, pb
+from client_helpers import Client, dropout_layer, pb, to_tensor
 
 CALL_SECONDS = 120
 LAYER = pb.Layer(layer_id="l", p=0.25, dropout=pb.Dropout())
@@ -154,14 +154,26 @@ class CountsTest(unittest.TestCase):
 
     def test_the_realised_drop_rate_is_p(self):
         with MetricsServer() as (server, client):
-            client.create_session("s", [dropout_layer("l", p=0.25), pb.Layer(
-                layer_id="a", p=0.5, alpha=pb.Alpha())], seed=1)
+            client.create_session("s", [
+                dropout_layer("l", p=0.25),
+                pb.Layer(layer_id="a", p=0.5, alpha=pb.Alpha()),
+                pb.Layer(layer_id="g", p=0.25, gaussian=pb.Gaussian()),
+                pb.Layer(layer_id="c", p=0.25, concrete=pb.Concrete()),
+                pb.Layer(layer_id="w", p=0.25, drop_connect=pb.DropConnect(
+                    in_features=20, out_features=50, bias=False))], seed=1)
+            client.call("SetParameters", pb.SetParametersRequest(
+                session_id="s", layer_id="w", parameters=[pb.Parameter(
+                    name="weight", value=to_tensor(np.ones((50, 20), np.float32)))]))
             x = np.ones(1 << 20, np.float32)
             for step in range(4):
                 client.forward("s", "l", x, step=step)
-                client.forward("s", "a", x[:1000], step=step)
+                for layer in "agc":
+                    client.forward("s", layer, x[:1000], step=step)
+                client.forward("s", "w", x[:20], step=step)  # A mask of 50 x 20.
             values = metrics(server)
-            for variant, p, count in [("dropout", 0.25, 4 * 65536), ("alpha", 0.5, 4000)]:
+            for variant, p, count in [("dropout", 0.25, 4 * 65536), ("alpha", 0.5, 4000),
+                                      ("gaussian", 0.5, 4000), ("concrete", 0.25, 4000),
+                                      ("drop_connect", 0.25, 4000)]:
                 label = f"variant={variant}"
                 self.assertEqual(values["dropoutd_mask_elements_total", label], count)
                 self.assertAlmostEqual(values["dropoutd_mask_dropped_expected_total", label],

@@ -40,7 +40,7 @@ void AddDrops(const EngineCounters& counters, MetricFamilies& families) {
   families.push_back(
       MakeCounter("dropoutd_mask_dropped_total", "Those of them that are dropped", dropped));
   families.push_back(MakeCounter("dropoutd_mask_dropped_expected_total",
-                                 "The sum of their p: what should be dropped", expected));
+                                 "How many of them should be, by their p", expected));
 }
 
 }  // namespace
