@@ -49,9 +49,6 @@ void PrintMask(const Mask& mask, bool ascii) {
 }
 
 void SavePng(const Mask& mask, OutputFile* file) {
-  if (mask.multipliers.has_value()) {
-    throw UsageError("this layer's mask is not of kept and dropped elements; use --output");
-  }
   CheckLocal(WritePng(MaskGrid(mask), file->file()));
   CheckLocal(file->Commit());
 }
@@ -91,8 +88,8 @@ void AddMaskCommand(CLI::App& app, Context& context) {
       ->type_name("FILE");
   command
       ->add_option("--png", arguments->png,
-                   "Where a PNG image goes, kept white, dropped black, at most 16384 pixels a "
-                   "side; - is stdout")
+                   "Where a PNG image goes, kept white, dropped black, multipliers from the least, "
+                   "black, to the largest, white; at most 16384 pixels a side; - is stdout")
       ->type_name("FILE");
   command->add_flag("--ascii", arguments->ascii,
                     "Draw with # (kept) and . (dropped) also where the terminal has blocks");

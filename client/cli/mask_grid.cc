@@ -14,6 +14,11 @@ MaskGrid::MaskGrid(const Mask& mask) : mask_(mask) {
   rows_ = columns_ == 0 ? 0 : *ElementCount(leading);
 }
 
+double MaskGrid::Multiplier(std::size_t row, std::size_t column) const {
+  if (!mask_.multipliers.has_value()) return Kept(row, column) ? 1 : 0;
+  return ElementAt(*mask_.multipliers, row * columns_ + column);
+}
+
 std::size_t MaskGrid::KeptCount() const {
   std::size_t count = 0;
   for (std::size_t i = 0; i < size(); ++i) count += mask_.Kept(i) ? 1 : 0;

@@ -1,4 +1,4 @@
-// A mask of bits as rows and columns: the leading axes together give the rows, the last axis
+// A mask as rows and columns: the leading axes together give the rows, the last axis
 // the columns; rank 0 and 1 are one row.
 #ifndef DROPOUTD_CLIENT_CLI_MASK_GRID_H_
 #define DROPOUTD_CLIENT_CLI_MASK_GRID_H_
@@ -9,7 +9,8 @@
 
 namespace dropout::cli {
 
-// Refers to `mask`, which must outlive it, have bits and have passed CheckMask.
+// Refers to `mask`, which must outlive it and have passed CheckMask. What is kept is only asked of
+// a mask of bits.
 class MaskGrid {
  public:
   explicit MaskGrid(const Mask& mask);
@@ -21,6 +22,9 @@ class MaskGrid {
   bool Kept(std::size_t row, std::size_t column) const {
     return mask_.Kept(row * columns_ + column);
   }
+
+  // The element's multiplier, without the scale where it is of bits: 1 if kept, else 0.
+  double Multiplier(std::size_t row, std::size_t column) const;
 
   std::size_t KeptCount() const;
 

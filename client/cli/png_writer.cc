@@ -3,6 +3,7 @@
 #include <png.h>
 
 #include <algorithm>
+#include <cmath>
 #include <csetjmp>
 #include <vector>
 
@@ -11,7 +12,31 @@
 namespace dropout::cli {
 namespace {
 
-constexpr png_byte kWhite = 255;
+constexpr double kWhite = 255;
+
+// What multipliers are black and white.
+struct Scale {
+  double black = 0;
+  double white = 1;
+
+  png_byte Shade(double multiplier) const {
+    const double share = (multiplier - black) / (white - black);
+    return static_cast<png_byte>(std::lround(kWhite * std::clamp(share, 0.0, 1.0)));
+  }
+};
+
+Scale ScaleOf(const MaskGrid& grid) {
+  double least = grid.Multiplier(0, 0);
+  double largest = least;
+  for (std::size_t row = 0; row < grid.rows(); ++row) {
+    for (std::size_t column = 0; column < grid.columns(); ++column) {
+      const double multiplier = grid.Multiplier(row, column);
+      least = std::min(least, multiplier);
+      largest = std::max(largest, multiplier);
+    }
+  }
+  return least < largest ? Scale{least, largest} : Scale{};
+}
 
 // Without a word on stderr: WritePng's status says it.
 [[noreturn]] void OnError(png_structp png, png_const_charp) { png_longjmp(png, 1); }
@@ -19,8 +44,8 @@ void OnWarning(png_structp, png_const_charp) {}
 
 // libpng reports errors with longjmp, which runs no destructors: nothing here may own
 // memory. `pixels` has room for one row.
-bool WriteRows(png_structp png, png_infop info, const MaskGrid& grid, std::size_t cell,
-               std::FILE* file, png_bytep pixels) {
+bool WriteRows(png_structp png, png_infop info, const MaskGrid& grid, const Scale& scale,
+               std::size_t cell, std::FILE* file, png_bytep pixels) {
   if (setjmp(png_jmpbuf(png)) != 0) return false;
   png_init_io(png, file);
   png_set_IHDR(png, info, static_cast<png_uint_32>(grid.columns() * cell),
@@ -29,7 +54,7 @@ bool WriteRows(png_structp png, png_infop info, const MaskGrid& grid, std::size_
   png_write_info(png, info);
   for (std::size_t row = 0; row < grid.rows(); ++row) {
     for (std::size_t column = 0; column < grid.columns(); ++column) {
-      std::fill_n(pixels + column * cell, cell, grid.Kept(row, column) ? kWhite : png_byte{0});
+      std::fill_n(pixels + column * cell, cell, scale.Shade(grid.Multiplier(row, column)));
     }
     for (std::size_t i = 0; i < cell; ++i) png_write_row(png, pixels);
   }
@@ -58,7 +83,8 @@ absl::Status WritePng(const MaskGrid& grid, std::FILE* file) {
   std::vector<png_byte> pixels(grid.columns() * *cell);
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, OnError, OnWarning);
   png_infop info = png == nullptr ? nullptr : png_create_info_struct(png);
-  const bool written = info != nullptr && WriteRows(png, info, grid, *cell, file, pixels.data());
+  const bool written =
+      info != nullptr && WriteRows(png, info, grid, ScaleOf(grid), *cell, file, pixels.data());
   png_destroy_write_struct(&png, &info);
   return written ? absl::OkStatus() : absl::UnknownError("writing the PNG image failed");
 }

@@ -19,7 +19,8 @@ inline constexpr std::size_t kMinPngWidth = 256;   // Pixels, where kMaxPngSide 
 // without elements, and for one that is too large even with one pixel an element.
 absl::StatusOr<std::size_t> PngCellSize(std::size_t rows, std::size_t columns);
 
-// Writes an 8-bit grayscale image to `file`: kept elements white, dropped ones black.
+// Writes an 8-bit grayscale image to `file`: kept elements white, dropped ones black; multipliers
+// from the least, black, to the largest, white.
 // Errors as PngCellSize; UNKNOWN where writing fails.
 absl::Status WritePng(const MaskGrid& grid, std::FILE* file);
 

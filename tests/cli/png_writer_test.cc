@@ -71,6 +71,28 @@ TEST(PngWriterTest, WideMasksHaveOnePixelAnElement) {
   for (std::size_t i = 0; i < 900; ++i) ASSERT_EQ(image.pixels[i], i % 7 == 0 ? 255 : 0) << i;
 }
 
+TEST(PngWriterTest, MultipliersAreGrayFromTheLeastToTheLargest) {
+  Mask mask;
+  mask.shape = {1, 5};
+  mask.multipliers =
+      MakeTensor<float>(DataType::kFloat32, mask.shape, {-0.5f, 0.0f, 1.0f, 1.5f, 2.0f});
+  const Image image = Decoded(Written(mask));
+  ASSERT_EQ(image.width, 260u);
+  const std::vector<int> shades = {0, 51, 153, 204, 255};
+  for (std::size_t i = 0; i < shades.size(); ++i) EXPECT_EQ(image.At(0, 52 * i), shades[i]) << i;
+}
+
+TEST(PngWriterTest, EqualElementsAreWhiteUnlessZero) {
+  for (const float value : {0.0f, 1.0f, 1.25f}) {
+    Mask mask;
+    mask.shape = {2};
+    mask.multipliers = MakeTensor<float>(DataType::kFloat32, mask.shape, {value, value});
+    EXPECT_EQ(Decoded(Written(mask)).At(0, 0), value == 0 ? 0 : 255) << value;
+  }
+  EXPECT_EQ(Decoded(Written(MakeMask({3}, "111"))).At(0, 0), 255);
+  EXPECT_EQ(Decoded(Written(MakeMask({3}, "000"))).At(0, 0), 0);
+}
+
 TEST(PngWriterTest, CellSize) {
   EXPECT_EQ(*PngCellSize(1, 1), 256u);
   EXPECT_EQ(*PngCellSize(4, 5), 52u);

@@ -139,6 +139,18 @@ class PngTest(MaskTest):
         self.assertEqual(kept.shape, (3, 40, 300))
         np.testing.assert_array_equal(pixels, kept.reshape(120, 300) * 255)
 
+    def test_multipliers_are_gray(self):
+        self.create_session("gaussian,p=0.3,variant=gaussian", "concrete,p=0.3,variant=concrete")
+        for layer in ("gaussian", "concrete"):
+            with self.subTest(layer):
+                self.ctl("mask", *self.place(layer), "--shape=20,300", "--png", self.path("m.png"),
+                         "--output", self.path("m.npy"))
+                pixels = decode_png((self.folder / "m.png").read_bytes())
+                multipliers = self.load("m.npy").astype(float)
+                least, largest = multipliers.min(), multipliers.max()
+                shades = 255 * (multipliers - least) / (largest - least)
+                np.testing.assert_allclose(pixels, shades, rtol=0, atol=0.501)
+
     def test_standard_output(self):
         self.notebook()
         done = self.run_ctl("mask", *self.place(), "--png=-")
