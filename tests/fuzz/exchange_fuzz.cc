@@ -22,6 +22,8 @@ using namespace dropoutd;
 using namespace dropoutd::testing_support;
 
 constexpr std::size_t kMostMessages = 64;
+// Bytes of a message, and elements of a tensor, are below this: several slices, and quick to run.
+constexpr std::size_t kSizes = 4096;
 
 // The program's bytes; zeros past its end.
 class Program {
@@ -36,9 +38,9 @@ class Program {
     return *at_++;
   }
 
-  std::size_t Word() {
+  std::size_t Size() {
     const std::size_t low = Byte();
-    return low | Byte() << 8;
+    return (low | Byte() << 8) % kSizes;
   }
 
   std::string Bytes(std::size_t size) {
@@ -56,7 +58,7 @@ class Program {
 
 void FillTensor(Program& program, std::size_t size, v1::Tensor& tensor) {
   tensor.set_dtype(static_cast<v1::DataType>(program.Byte() % 5));
-  tensor.add_shape(static_cast<std::int64_t>(program.Word()));
+  tensor.add_shape(static_cast<std::int64_t>(program.Size()));
   tensor.set_data(std::string(size, static_cast<char>(program.Byte())));
 }
 
@@ -71,7 +73,7 @@ std::string NextMessage(Program& program) {
   v1::ExchangeRequest message;
   const std::size_t kind = program.Byte() % 4;
   message.set_has_more(program.Byte() % 2 == 1);
-  const std::size_t size = program.Word();
+  const std::size_t size = program.Size();
   switch (kind) {
     case 0:
       FillStep(program, *message.mutable_forward());
