@@ -23,6 +23,7 @@
 
 #include "server/base/error.h"
 #include "server/store/framing.h"
+#include "server/store/redis_connection.h"
 #include "tests/store/store_conformance.h"
 
 extern char** environ;
@@ -402,6 +403,27 @@ TEST(RedisStoreTest, DamagedRecordsAreSetAside) {
   EXPECT_EQ(store->Query("good", query)->fields[0].value, "1");
   EXPECT_TRUE(store->Remove("bad").ok());
   EXPECT_TRUE(store->Commit("bad", New("again")).ok());
+}
+
+// Of a batch: a later error does not hide that the server takes no writes any more.
+TEST(RedisStoreTest, AConnectionToAReplicaIsOfNoUse) {
+  RedisProcess redis;
+  const auto connection = RedisConnection::Connect(redis.address()).value();
+  const RedisScript demoted("return redis.error_reply('READONLY no writes here')");
+  const RedisScript full("return redis.error_reply('OOM no room')");
+  EXPECT_EQ(ReasonText(connection->Call(full, {}, {}).status()), "STORE_UNAVAILABLE");
+  EXPECT_FALSE(connection->is_broken());
+  connection->Append(demoted, {}, {});  // Not known yet.
+  EXPECT_FALSE(connection->Receive().ok());
+  EXPECT_FALSE(connection->is_broken());
+  EXPECT_EQ(ReasonText(connection->Call(demoted, {}, {}).status()), "STORE_UNAVAILABLE");
+  EXPECT_TRUE(connection->is_broken());
+  const auto batch = RedisConnection::Connect(redis.address()).value();
+  batch->Append(demoted, {}, {});
+  batch->Append(full, {}, {});
+  EXPECT_FALSE(batch->Receive().ok());
+  EXPECT_FALSE(batch->Receive().ok());
+  EXPECT_TRUE(batch->is_broken());
 }
 
 TEST(RedisStoreTest, RenewalsOnlyProlong) {
