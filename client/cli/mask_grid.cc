@@ -15,7 +15,7 @@ MaskGrid::MaskGrid(const Mask& mask) : mask_(mask) {
 }
 
 double MaskGrid::Multiplier(std::size_t row, std::size_t column) const {
-  if (!mask_.multipliers.has_value()) return Kept(row, column) ? 1 : 0;
+  if (has_bits()) return Kept(row, column) ? 1 : 0;
   return ElementAt(*mask_.multipliers, row * columns_ + column);
 }
 

@@ -17,6 +17,7 @@ class MaskGrid {
 
   std::size_t rows() const { return rows_; }
   std::size_t columns() const { return columns_; }
+  bool has_bits() const { return !mask_.multipliers.has_value(); }
   std::size_t size() const { return rows_ * columns_; }
 
   bool Kept(std::size_t row, std::size_t column) const {

@@ -26,6 +26,7 @@ struct Scale {
 };
 
 Scale ScaleOf(const MaskGrid& grid) {
+  if (grid.has_bits()) return {};
   double least = grid.Multiplier(0, 0);
   double largest = least;
   for (std::size_t row = 0; row < grid.rows(); ++row) {

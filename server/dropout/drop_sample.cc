@@ -18,11 +18,7 @@ DropSample ReadBits(const PackedBits& bits, double p) {
 }
 
 DropSample DrawMultiplierNoise(const Plan& plan, std::size_t count) {
-  // The noise itself as the tensor: each draw once.
-  Plan own = plan;
-  own.layout.tensor = plan.layout.noise;
-  std::vector<double> noise(count);
-  Multipliers(own).Noise(0, count, noise.data());
+  const std::vector<double> noise = DrawNoise(plan, count);
   const bool is_gaussian = plan.law == NoiseLaw::kGaussian;
   const auto is_dropped = [&](double value) { return is_gaussian ? value < 0.0 : value > 0.5; };
   const auto dropped = std::count_if(noise.begin(), noise.end(), is_dropped);

@@ -15,6 +15,16 @@ std::size_t NoiseCount(const Plan& plan) {
   return static_cast<std::size_t>(plan.layout.noise.ElementCount());
 }
 
+void ToMultipliers(const Plan& plan, std::size_t n, double* noise) {
+  const double q = plan.rate.q;
+  if (plan.law == NoiseLaw::kGaussian) {
+    const double s = std::sqrt(plan.rate.p / q);
+    for (std::size_t i = 0; i < n; ++i) noise[i] = 1.0 + s * noise[i];
+  } else {
+    for (std::size_t i = 0; i < n; ++i) noise[i] = (1.0 - noise[i]) / q;
+  }
+}
+
 }  // namespace
 
 Multipliers::Multipliers(const Plan& plan) : plan_(plan) {
@@ -48,24 +58,20 @@ void Multipliers::Noise(std::size_t begin, std::size_t n, double* noise) const {
   }
 }
 
-void Multipliers::FromNoise(std::size_t n, double* noise) const {
-  const double q = plan_.rate.q;
-  if (plan_.law == NoiseLaw::kGaussian) {
-    const double s = std::sqrt(plan_.rate.p / q);
-    for (std::size_t i = 0; i < n; ++i) noise[i] = 1.0 + s * noise[i];
-  } else {
-    for (std::size_t i = 0; i < n; ++i) noise[i] = (1.0 - noise[i]) / q;
-  }
-}
+void Multipliers::FromNoise(std::size_t n, double* noise) const { ToMultipliers(plan_, n, noise); }
 
-std::vector<double> DrawMultipliers(const Plan& plan) {
+std::vector<double> DrawNoise(const Plan& plan, std::size_t n) {
   // The noise itself as the tensor: each draw once.
   Plan own = plan;
   own.layout.tensor = plan.layout.noise;
-  std::vector<double> multipliers(NoiseCount(own));
-  const Multipliers source(own);
-  source.Noise(0, multipliers.size(), multipliers.data());
-  source.FromNoise(multipliers.size(), multipliers.data());
+  std::vector<double> noise(n);
+  Multipliers(own).Noise(0, n, noise.data());
+  return noise;
+}
+
+std::vector<double> DrawMultipliers(const Plan& plan) {
+  std::vector<double> multipliers = DrawNoise(plan, NoiseCount(plan));
+  ToMultipliers(plan, multipliers.size(), multipliers.data());
   return multipliers;
 }
 

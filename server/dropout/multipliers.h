@@ -29,6 +29,9 @@ class Multipliers {
   std::vector<double> shared_;  // All draws, where the noise is not elementwise.
 };
 
+// The first n draws of the plan's noise, row-major; n is at most their number.
+std::vector<double> DrawNoise(const Plan& plan, std::size_t n);
+
 // The multipliers of the plan's whole noise, row-major.
 std::vector<double> DrawMultipliers(const Plan& plan);
 

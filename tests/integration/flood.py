@@ -23,11 +23,9 @@ FORWARD = pb.ForwardRequest(session_id="s", layer_id="l", step=1,
 
 
 def reason(call):
-    """The reason in an answer's trailing metadata, or "OK"."""
+    """Why a call failed, or "OK"."""
     error = call.exception()
-    if error is None:
-        return "OK"
-    return dict(error.trailing_metadata() or ()).get(helpers.REASON_METADATA, str(error.code()))
+    return "OK" if error is None else helpers.reason_of(error) or str(error.code())
 
 
 def main():

@@ -77,6 +77,13 @@ class DocsTest(unittest.TestCase):
                 exec(compile(block, str(GUIDE), "exec"), names)  # pylint: disable=exec-used
             names["channel"].close()
 
+    def test_links_lead_somewhere(self):
+        pages = [DOCS.parent / "README.md", *DOCS.rglob("*.md")]
+        for page in pages:
+            prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+            for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", prose):
+                self.assertTrue((page.parent / target).exists(), f"{page}: {target}")
+
     def test_clients_page_has_the_programs_that_are_run(self):
         page = CLIENTS.read_text()
         programs = re.findall(r"^\*\*.*\*\* \(\[.*\]\((.*)\)\)$", page, re.MULTILINE)
