@@ -13,7 +13,7 @@ class MemoryUnderTest final : public StoreUnderTest {
  public:
   Store& store() override { return store_; }
   StoreTime Now() override { return now_; }
-  void AwaitTime(StoreTime time) override { now_ = time; }
+  void AwaitEnd(StoreTime end) override { now_ = end; }
 
  private:
   StoreTime now_ = std::chrono::system_clock::now();

@@ -138,7 +138,10 @@ class RedisUnderTest final : public StoreUnderTest {
 
   Store& store() override { return *store_; }
   StoreTime Now() override { return std::chrono::system_clock::now(); }
-  void AwaitTime(StoreTime time) override { std::this_thread::sleep_until(time); }
+  // Redis counts whole milliseconds, and a key lives to the end of its last one.
+  void AwaitEnd(StoreTime end) override {
+    std::this_thread::sleep_until(std::chrono::ceil<milliseconds>(end) + milliseconds(1));
+  }
 
  private:
   RedisProcess redis_;

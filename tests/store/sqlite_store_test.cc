@@ -50,7 +50,7 @@ class SqliteUnderTest final : public StoreUnderTest {
 
   Store& store() override { return *store_; }
   StoreTime Now() override { return now_; }
-  void AwaitTime(StoreTime time) override { now_ = time; }
+  void AwaitEnd(StoreTime end) override { now_ = end; }
 
  private:
   TemporaryFolder folder_;

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 
 #include "server/store/store.h"
@@ -22,14 +23,17 @@ class StoreUnderTest {
   // The time by which sessions expire.
   virtual StoreTime Now() = 0;
 
-  // Returns when Now() has reached `time`.
-  virtual void AwaitTime(StoreTime time) = 0;
+  // Returns when what expires at `end` has expired.
+  virtual void AwaitEnd(StoreTime end) = 0;
 };
 
 struct StoreKind {
   std::string name;
   std::function<std::unique_ptr<StoreUnderTest>()> make;
 };
+
+// Names the kind in the lists of tests.
+inline void PrintTo(const StoreKind& kind, std::ostream* out) { *out << kind.name; }
 
 // Instantiate with each kind of store.
 class StoreConformanceTest : public testing::TestWithParam<StoreKind> {
