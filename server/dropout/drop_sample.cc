@@ -10,7 +10,13 @@ namespace dropoutd {
 namespace {
 
 constexpr std::size_t kMostRead = 65'536;
-constexpr std::size_t kMostDrawn = 1024;
+
+// Drawing again costs no more than a hundredth or so of a call that drew all of them.
+std::size_t CountDrawn(const Plan& plan) {
+  constexpr std::size_t kShare = 64, kLeast = 16, kMost = 1024;
+  const auto count = static_cast<std::size_t>(plan.layout.noise.ElementCount());
+  return std::min(count, std::clamp(count / kShare, kLeast, kMost));
+}
 
 DropSample ReadBits(const PackedBits& bits, double p) {
   const std::size_t count = std::min(bits.count(), kMostRead);
@@ -30,8 +36,7 @@ DropSample DrawMultiplierNoise(const Plan& plan, std::size_t count) {
 
 DropSample SampleDrops(const Plan& plan, const PackedBits* bits) {
   if (bits != nullptr) return ReadBits(*bits, plan.rate.p);
-  const std::size_t count =
-      std::min(static_cast<std::size_t>(plan.layout.noise.ElementCount()), kMostDrawn);
+  const std::size_t count = CountDrawn(plan);
   if (!plan.IsBinary()) return DrawMultiplierNoise(plan, count);
   PackedBits drawn(count);
   kernels::BernoulliBits(plan.stream, plan.layout.first_index, count, drawn.data());

@@ -17,9 +17,10 @@ struct DropSample {
 };
 
 // Of a plan that Draws(). `bits`: the noise, where it is bits and at hand; at most 65,536 of them
-// are looked at. Else at most 1,024 elements are drawn again, by the counter-based generator. Noise
-// that is not bits drops no element; what counts as dropped is z > 1/2 of relaxed Bernoulli noise,
-// which has probability p, and e < 0 of Gaussian noise, which has one half. Pure; thread-safe.
+// are looked at. Else a 64th of the elements, from 16 to 1,024 of them, is drawn again, by the
+// counter-based generator. Noise that is not bits drops no element; what counts as dropped is
+// z > 1/2 of relaxed Bernoulli noise, which has probability p, and e < 0 of Gaussian noise, which
+// has one half. Pure; thread-safe.
 DropSample SampleDrops(const Plan& plan, const PackedBits* bits);
 
 }  // namespace dropoutd

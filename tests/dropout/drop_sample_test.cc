@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "server/dropout/multipliers.h"
 #include "server/dropout/pass.h"
@@ -53,16 +56,24 @@ TEST(DropSampleTest, MultipliersCountByTheirNoise) {
   for (const VariantOptions& options :
        {VariantOptions(GaussianOptions{}), VariantOptions(ConcreteOptions{})}) {
     const bool is_gaussian = std::holds_alternative<GaussianOptions>(options);
-    const Plan plan = PlanOf(options, 0.3, {30, 20});
+    const Plan plan = PlanOf(options, 0.3, {160, 240});
     const double limit = is_gaussian ? 1.0 : 0.5 / plan.rate.q;
-    std::size_t below = 0;
-    for (const double multiplier : DrawMultipliers(plan)) below += multiplier < limit ? 1 : 0;
+    const std::vector<double> multipliers = DrawMultipliers(plan);
+    const auto below = std::count_if(multipliers.begin(), multipliers.begin() + 600,
+                                     [&](double multiplier) { return multiplier < limit; });
     const DropSample sample = SampleDrops(plan, nullptr);
     EXPECT_EQ(sample.elements, 600u);
-    EXPECT_EQ(sample.dropped, below);
+    EXPECT_EQ(sample.dropped, static_cast<std::size_t>(below));
     EXPECT_NEAR(sample.expected, is_gaussian ? 300 : 180, 1e-9);
     // 5 sigma.
     EXPECT_NEAR(static_cast<double>(below), sample.expected, 5 * std::sqrt(600 * 0.25));
+  }
+}
+
+TEST(DropSampleTest, OfFewElementsSixteen) {
+  for (const std::int64_t size : {5, 16, 17, 1000}) {
+    const DropSample sample = SampleDrops(PlanOf(GaussianOptions{}, 0.3, {size}), nullptr);
+    EXPECT_EQ(sample.elements, size < 16 ? 5u : 16u);
   }
 }
 

@@ -168,12 +168,12 @@ class CountsTest(unittest.TestCase):
             for step in range(4):
                 client.forward("s", "l", x, step=step)
                 for layer in "agc":
-                    client.forward("s", layer, x[:1000], step=step)
+                    client.forward("s", layer, x[:64000], step=step)
                 client.forward("s", "w", x[:20], step=step)  # A mask of 50 x 20.
             values = metrics(server)
-            for variant, p, count in [("dropout", 0.25, 4 * 65536), ("alpha", 0.5, 4000),
+            for variant, p, count in [("dropout", 0.25, 4 * 65536), ("alpha", 0.5, 4 * 64000),
                                       ("gaussian", 0.5, 4000), ("concrete", 0.25, 4000),
-                                      ("drop_connect", 0.25, 4000)]:
+                                      ("drop_connect", 0.25, 4 * 16)]:
                 label = f"variant={variant}"
                 self.assertEqual(values["dropoutd_mask_elements_total", label], count)
                 self.assertAlmostEqual(values["dropoutd_mask_dropped_expected_total", label],
