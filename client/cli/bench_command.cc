@@ -28,11 +28,9 @@ namespace {
 
 using Microseconds = std::chrono::duration<double, std::micro>;
 
-constexpr char kLayerId[] = "bench";
+constexpr char kBenchLayer[] = "bench";
 constexpr double kP = 0.5;
 constexpr int kMaxConcurrency = 1024;
-// In case the program is killed before it deletes the session; every call renews it.
-constexpr auto kTtl = std::chrono::minutes(5);
 
 struct BenchArguments {
   LayerOptions layer;
@@ -160,7 +158,7 @@ Subject SubjectOf(const BenchArguments& arguments) {
   Subject subject{{},
                   arguments.layer.variant.value_or("dropout"),
                   arguments.dtype.value_or(DataType::kFloat32)};
-  subject.layer.layer_id = kLayerId;
+  subject.layer.layer_id = kBenchLayer;
   subject.layer.p = kP;
   CheckLocal(Apply(arguments.layer, &subject.layer));
   return subject;
@@ -170,7 +168,6 @@ SessionOptions BenchSession(const Layer& layer) {
   SessionOptions options;
   options.seed = 1;
   options.layers = {layer};
-  options.ttl = kTtl;
   return options;
 }
 
@@ -192,7 +189,7 @@ std::vector<std::int64_t> Prepare(Client& client, const std::string& session_id,
   std::vector<Parameter> parameters = {
       {"weight", Zeros(subject.dtype, {linear->out_features, linear->in_features})}};
   if (linear->bias) parameters.push_back({"bias", Zeros(subject.dtype, {linear->out_features})});
-  CheckCall(client.SetParameters(session_id, kLayerId, parameters));
+  CheckCall(client.SetParameters(session_id, kBenchLayer, parameters));
   shape.back() = linear->out_features;
   return shape;
 }
@@ -206,7 +203,7 @@ void Bench(Context& context, const BenchArguments& arguments) {
       Zeros(subject.dtype, Prepare(context.client(), session.id(), subject, arguments.shape));
   LoadOptions options = arguments.load;
   options.has_sequences = true;  // Layers that are keyed by step ignore them.
-  const std::string layer_id = kLayerId;
+  const std::string layer_id = kBenchLayer;
   Load load(context.client(), session.id(), layer_id, input, gradient, options);
   const auto elapsed = load.Run(interrupted);
 

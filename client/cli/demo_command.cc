@@ -1,6 +1,5 @@
 // demo: the teaching notebook's cells, replayed against the server, or one variant.
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <iostream>
 #include <memory>
@@ -28,10 +27,8 @@ struct DemoArguments {
   bool ascii = false;
 };
 
-constexpr char kLayerId[] = "dropout";
+constexpr char kDemoLayer[] = "dropout";
 constexpr std::uint64_t kStep = 0;
-// In case the program is killed before it deletes the session.
-constexpr auto kTtl = std::chrono::minutes(5);
 
 struct Cell {
   std::string name;
@@ -81,19 +78,18 @@ Tensor Checked(Tensor tensor) {
 
 SessionOptions NotebookSession() {
   Layer layer;
-  layer.layer_id = kLayerId;
+  layer.layer_id = kDemoLayer;
   layer.p = notebook::kP;
   layer.generator = Generator::kNumpyLegacy;
   SessionOptions options;
   options.seed = notebook::kSeed;
   options.layers = {layer};
-  options.ttl = kTtl;
   return options;
 }
 
 std::vector<Cell> Replay(Client& client) {
   const TemporarySession session(client, NotebookSession());
-  const StepRef step{session.id(), kLayerId, kStep, 0, std::nullopt};
+  const StepRef step{session.id(), kDemoLayer, kStep, 0, std::nullopt};
   const Tensor input = Arange(notebook::kInputDivisor);
   const Tensor gradient = Arange(notebook::kGradientDivisor);
 
@@ -101,7 +97,7 @@ std::vector<Cell> Replay(Client& client) {
   const BackwardResult backward = CallResult(client.Backward(step, gradient.View()));
   CallResult(client.SetMode(session.id(), Mode::kEval));
   const ForwardResult evaluated =
-      CallResult(client.Forward({session.id(), kLayerId, {}, 0, {}}, input.View()));
+      CallResult(client.Forward({session.id(), kDemoLayer, {}, 0, {}}, input.View()));
 
   return {{"Out[7]", "the mask", ToTensor(notebook::kMask), Multipliers(trained.mask)},
           {"Out[8]", "the gradient with respect to the input", ToTensor(notebook::kInputGradient),

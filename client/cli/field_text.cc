@@ -13,15 +13,6 @@
 namespace dropout::cli {
 namespace {
 
-absl::Status NotA(absl::string_view what, absl::string_view text) {
-  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not ", what));
-}
-
-template <typename Integer>
-absl::Status ParseInteger(absl::string_view text, Integer* value) {
-  return absl::SimpleAtoi(text, value) ? absl::OkStatus() : NotA("an integer", text);
-}
-
 template <typename Integer>
 absl::Status ParseList(absl::string_view text, std::vector<Integer>* value) {
   value->clear();
@@ -111,10 +102,10 @@ absl::Status ParseField(absl::string_view text, bool* value) {
 
 absl::Status ParseField(absl::string_view text, double* value) { return ParseNumber(text, value); }
 absl::Status ParseField(absl::string_view text, std::int32_t* value) {
-  return ParseInteger(text, value);
+  return ParseInteger(text, "an integer", value);
 }
 absl::Status ParseField(absl::string_view text, std::int64_t* value) {
-  return ParseInteger(text, value);
+  return ParseInteger(text, "an integer", value);
 }
 absl::Status ParseField(absl::string_view text, std::vector<std::int32_t>* value) {
   return ParseList(text, value);

@@ -3,22 +3,13 @@
 #include <cmath>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 
 namespace dropout::cli {
-namespace {
 
 absl::Status NotA(absl::string_view what, absl::string_view text) {
   return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not ", what));
 }
-
-template <typename Integer>
-absl::Status ParseInteger(absl::string_view text, absl::string_view what, Integer* value) {
-  return absl::SimpleAtoi(text, value) ? absl::OkStatus() : NotA(what, text);
-}
-
-}  // namespace
 
 absl::Status ParseNumber(absl::string_view text, double* value) {
   return absl::SimpleAtod(text, value) ? absl::OkStatus() : NotA("a number", text);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "client/cli/enum_names.h"
@@ -21,14 +22,21 @@
 
 namespace dropout::cli {
 
-// Texts to values. INVALID_ARGUMENT with a message that quotes the text.
+// INVALID_ARGUMENT, with a message that quotes the text.
+absl::Status NotA(absl::string_view what, absl::string_view text);
+
+// Texts to values; NotA() for text that is none.
+template <typename Integer>
+absl::Status ParseInteger(absl::string_view text, absl::string_view what, Integer* value) {
+  return absl::SimpleAtoi(text, value) ? absl::OkStatus() : NotA(what, text);
+}
 absl::Status ParseNumber(absl::string_view text, double* value);
 absl::Status ParseShape(absl::string_view text, std::vector<std::int64_t>* value);  // "4,5"
 
 template <typename Enum>
 absl::Status ParseEnum(absl::string_view text, Enum* value) {
   if (ParseName(text, value)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not one of ", Names<Enum>()));
+  return NotA(absl::StrCat("one of ", Names<Enum>()), text);
 }
 
 // An option whose text goes to `parse`; `type_name` stands for it in the help.

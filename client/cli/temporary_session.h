@@ -1,7 +1,8 @@
-// A session that goes when its scope ends.
+// A session that goes when its scope ends, or soon after a program that is killed.
 #ifndef DROPOUTD_CLIENT_CLI_TEMPORARY_SESSION_H_
 #define DROPOUTD_CLIENT_CLI_TEMPORARY_SESSION_H_
 
+#include <chrono>
 #include <string>
 
 #include "client/cli/errors.h"
@@ -12,9 +13,12 @@ namespace dropout::cli {
 // `client` must outlive it. Thread-safe but for construction and destruction.
 class TemporarySession {
  public:
-  // Throws CallError if the session cannot be made.
-  TemporarySession(Client& client, const SessionOptions& options)
-      : client_(client), id_(CallResult(client.CreateSession(options)).session_id) {}
+  // Throws CallError if the session cannot be made. Its ttl is five minutes, whatever `options`
+  // say.
+  TemporarySession(Client& client, SessionOptions options) : client_(client) {
+    options.ttl = std::chrono::minutes(5);
+    id_ = CallResult(client.CreateSession(options)).session_id;
+  }
   TemporarySession(const TemporarySession&) = delete;
   TemporarySession& operator=(const TemporarySession&) = delete;
   // A session that cannot be deleted expires by itself.
@@ -24,7 +28,7 @@ class TemporarySession {
 
  private:
   Client& client_;
-  const std::string id_;
+  std::string id_;
 };
 
 }  // namespace dropout::cli

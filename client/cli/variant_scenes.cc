@@ -1,7 +1,6 @@
 #include "client/cli/variant_scenes.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -21,8 +20,6 @@ using Sizes = std::vector<std::int64_t>;
 constexpr std::uint64_t kSeed = 1;
 constexpr std::int64_t kSamples = 8;
 constexpr std::int64_t kFeatures = 24;
-// In case the program is killed before it deletes the session.
-constexpr auto kTtl = std::chrono::minutes(5);
 
 Layer MakeLayer(const std::string& id, double p, Variant variant) {
   Layer layer;
@@ -36,7 +33,6 @@ SessionOptions OptionsWith(std::vector<Layer> layers) {
   SessionOptions options;
   options.seed = kSeed;
   options.layers = std::move(layers);
-  options.ttl = kTtl;
   return options;
 }
 

@@ -7,7 +7,7 @@ namespace dropoutd {
 namespace {
 
 // Readers of another major version must not guess.
-constexpr std::uint32_t kFormat = 1;
+constexpr std::uint32_t kLayerFormat = 1;
 
 template <typename Codec>
 void DescribeLayer(Codec& codec, LayerConfig& c) {
@@ -22,7 +22,7 @@ absl::Status Corrupt() {
 
 std::string EncodeLayer(const LayerConfig& config) {
   Encoder encoder;
-  encoder(kFormat);
+  encoder(kLayerFormat);
   DescribeLayer(encoder, const_cast<LayerConfig&>(config));  // Which only reads.
   return encoder.Take();
 }
@@ -32,7 +32,7 @@ absl::StatusOr<LayerConfig> DecodeLayer(std::string_view bytes) {
   std::uint32_t format = 0;
   LayerConfig config;
   decoder(format);
-  if (!decoder.ok() || format != kFormat) return Corrupt();
+  if (!decoder.ok() || format != kLayerFormat) return Corrupt();
   DescribeLayer(decoder, config);
   if (!decoder.ok() || !Validate(config).ok()) return Corrupt();
   return config;

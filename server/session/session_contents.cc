@@ -19,7 +19,7 @@ void Describe(Codec& codec, StoreField& field) {
 namespace {
 
 constexpr std::string_view kMagic = "dropout session\n";
-constexpr std::uint32_t kFormat = 1;
+constexpr std::uint32_t kSnapshotFormat = 1;
 constexpr std::size_t kChecksumBytes = 4;
 
 struct File {
@@ -40,11 +40,12 @@ std::string ChecksumOf(std::string_view bytes) {
   return checksum;
 }
 
-absl::Status Invalid(const char* why) {
-  return MakeError(Reason::kInvalidSession, absl::StrCat("snapshot: ", why));
-}
-
 }  // namespace
+
+absl::Status InvalidSnapshot(std::string_view why) {
+  return MakeError(Reason::kInvalidSession,
+                   absl::StrCat("snapshot: ", absl::string_view(why.data(), why.size())));
+}
 
 absl::Status FieldCollector::Add(std::string name, std::string value) {
   const std::size_t size = name.size() + value.size();
@@ -60,7 +61,7 @@ absl::Status FieldCollector::Add(std::string name, std::string value) {
 std::string EncodeSnapshot(const Snapshot& snapshot) {
   const File file = {snapshot.id, EncodeSession(snapshot.contents.image), snapshot.contents.fields};
   Encoder encoder;
-  encoder(kFormat, file);
+  encoder(kSnapshotFormat, file);
   std::string bytes(kMagic);
   bytes += encoder.Take();
   return bytes + ChecksumOf(bytes);
@@ -68,19 +69,21 @@ std::string EncodeSnapshot(const Snapshot& snapshot) {
 
 absl::StatusOr<Snapshot> DecodeSnapshot(std::string_view bytes) {
   if (bytes.substr(0, kMagic.size()) != kMagic || bytes.size() < kMagic.size() + kChecksumBytes) {
-    return Invalid("not the export of a session");
+    return InvalidSnapshot("not the export of a session");
   }
   const std::size_t end = bytes.size() - kChecksumBytes;
-  if (ChecksumOf(bytes.substr(0, end)) != bytes.substr(end)) return Invalid("damaged or cut short");
+  if (ChecksumOf(bytes.substr(0, end)) != bytes.substr(end))
+    return InvalidSnapshot("damaged or cut short");
   Decoder decoder(bytes.substr(kMagic.size(), end - kMagic.size()));
   std::uint32_t format = 0;
   File file;
   decoder(format);
-  if (decoder.ok() && format != kFormat) return Invalid("made by a later version of the server");
+  if (decoder.ok() && format != kSnapshotFormat)
+    return InvalidSnapshot("made by a later version of the server");
   decoder(file);
-  if (!decoder.ok()) return Invalid("damaged");
+  if (!decoder.ok()) return InvalidSnapshot("damaged");
   auto image = DecodeSession(file.document);
-  if (!image.ok()) return Invalid("the record of the session is damaged");
+  if (!image.ok()) return InvalidSnapshot("the record of the session is damaged");
   return Snapshot{file.id, {*std::move(image), std::move(file.fields)}};
 }
 

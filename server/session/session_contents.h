@@ -48,6 +48,9 @@ struct Snapshot {
 };
 std::string EncodeSnapshot(const Snapshot& snapshot);
 
+// INVALID_SESSION, and why the snapshot is not one.
+absl::Status InvalidSnapshot(std::string_view why);
+
 // INVALID_SESSION for bytes that EncodeSnapshot cannot have made.
 absl::StatusOr<Snapshot> DecodeSnapshot(std::string_view bytes);
 

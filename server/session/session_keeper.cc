@@ -28,11 +28,6 @@ constexpr std::size_t kCopiesKept = 1000;
 // A store hears of renewals once in so many parts of the ttl.
 constexpr int kRenewals = 8;
 
-absl::Status SessionNotFound(std::string_view key) {
-  return MakeError(Reason::kSessionNotFound,
-                   absl::StrCat("session_id: no session ", Quote(SessionIdOf(key))));
-}
-
 bool IsNotThere(const absl::Status& status) {
   return status.code() == absl::StatusCode::kNotFound && !ReasonOf(status).has_value();
 }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
+#include "server/base/quote.h"
 
 namespace dropoutd {
 namespace {
@@ -44,6 +45,11 @@ std::string_view TenantOf(std::string_view key) {
 std::string_view SessionIdOf(std::string_view key) {
   const std::size_t at = key.find(kSeparator);
   return at == std::string_view::npos ? key : key.substr(at + 1);
+}
+
+absl::Status SessionNotFound(std::string_view key) {
+  return MakeError(Reason::kSessionNotFound,
+                   absl::StrCat("session_id: no session ", Quote(SessionIdOf(key))));
 }
 
 }  // namespace dropoutd

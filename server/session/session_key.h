@@ -21,6 +21,9 @@ absl::Status CheckSessionId(std::string_view session_id);
 std::string_view TenantOf(std::string_view key);
 std::string_view SessionIdOf(std::string_view key);
 
+// SESSION_NOT_FOUND, of the session with this key; names its id alone.
+absl::Status SessionNotFound(std::string_view key);
+
 }  // namespace dropoutd
 
 #endif  // DROPOUTD_SERVER_SESSION_SESSION_KEY_H_

@@ -3,8 +3,6 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/dropout/layer_validation.h"
 #include "server/dropout/plan.h"
@@ -16,10 +14,6 @@ namespace dropoutd {
 namespace {
 
 using SharedConfig = std::shared_ptr<const LayerConfig>;
-
-absl::Status Invalid(absl::string_view what) {
-  return MakeError(Reason::kInvalidSession, absl::StrCat("snapshot: ", what));
-}
 
 class Reader {
  public:
@@ -37,7 +31,7 @@ class Reader {
       }
       const auto name = ParseFieldName(field.name);
       if (!name.has_value() || !layers_.contains(name->uid)) {
-        return Invalid("a record of no layer");
+        return InvalidSnapshot("a record of no layer");
       }
       if (name->kind == FieldKind::kStep) {
         steps.emplace_back(*name, value);
@@ -57,7 +51,7 @@ class Reader {
 
   absl::Status CheckSeed(const LayerConfig& config) const {
     if (IsSequential(config.generator) && image().seed > SequentialNoise::kMaxSeed) {
-      return Invalid("a layer cannot use the seed");
+      return InvalidSnapshot("a layer cannot use the seed");
     }
     return absl::OkStatus();
   }
@@ -68,7 +62,7 @@ class Reader {
       if (!ids.insert(layer.config.layer_id).second || !layers_.emplace(layer.uid, &layer).second ||
           layer.created.layer_id != layer.config.layer_id ||
           layer.parameters_version >= image().next_uid) {
-        return Invalid("the layers contradict each other");
+        return InvalidSnapshot("the layers contradict each other");
       }
       DROPOUTD_RETURN_IF_ERROR(CheckSeed(layer.config));
       configs_[{layer.uid, layer.revision}] = std::make_shared<const LayerConfig>(layer.config);
@@ -77,9 +71,10 @@ class Reader {
   }
 
   absl::Status ReadStream(const std::string& state) {
-    if (image().seed > SequentialNoise::kMaxSeed) return Invalid("the seed has no stream");
+    if (image().seed > SequentialNoise::kMaxSeed) return InvalidSnapshot("the seed has no stream");
     parts_.stream.emplace(image().seed);
-    return parts_.stream->SetState(state) ? absl::OkStatus() : Invalid("the stream is damaged");
+    return parts_.stream->SetState(state) ? absl::OkStatus()
+                                          : InvalidSnapshot("the stream is damaged");
   }
 
   absl::Status ReadConfig(const FieldName& name, std::string_view value) {
@@ -88,7 +83,7 @@ class Reader {
     if (!config.ok() || config->layer_id != layer.config.layer_id || name.number == 0 ||
         name.number > layer.revision ||
         (name.number == layer.revision && *config != layer.config)) {
-      return Invalid("the record of a layer is damaged");
+      return InvalidSnapshot("the record of a layer is damaged");
     }
     DROPOUTD_RETURN_IF_ERROR(CheckSeed(*config));
     SharedConfig& place = configs_[{name.uid, name.number}];
@@ -99,7 +94,7 @@ class Reader {
   absl::Status ReadParameters(const FieldName& name, std::string_view value) {
     auto parameters = DecodeParameters(value);
     if (!parameters.ok() || name.number == 0 || name.number >= image().next_uid) {
-      return Invalid("the record of parameters is damaged");
+      return InvalidSnapshot("the record of parameters is damaged");
     }
     parameters_[{name.uid, name.number}] =
         std::make_shared<const Parameters>(*std::move(parameters));
@@ -111,11 +106,12 @@ class Reader {
                                                  const SharedConfig& config) {
     if (version == 0) return std::make_shared<const Parameters>();
     const auto found = parameters_.find({uid, version});
-    if (found == parameters_.end()) return Invalid("parameters are missing");
+    if (found == parameters_.end()) return InvalidSnapshot("parameters are missing");
     // Once: many steps may share large ones.
     if (!fitting_.insert({config.get(), found->second.get()}).second) return found->second;
     for (const auto& each : found->second->all()) {
-      if (!CheckParameter(*config, *each).ok()) return Invalid("parameters do not fit their layer");
+      if (!CheckParameter(*config, *each).ok())
+        return InvalidSnapshot("parameters do not fit their layer");
     }
     return found->second;
   }
@@ -132,10 +128,10 @@ class Reader {
 
   absl::Status ReadStep(const FieldName& name, std::string_view value) {
     const auto step = DecodeStep(value);
-    if (!step.ok()) return Invalid("the record of a step is damaged");
+    if (!step.ok()) return InvalidSnapshot("the record of a step is damaged");
     const StepImage& at = step->image;
     const auto config = configs_.find({name.uid, at.revision});
-    if (config == configs_.end()) return Invalid("a step's configuration is missing");
+    if (config == configs_.end()) return InvalidSnapshot("a step's configuration is missing");
     SessionParts::Step part;
     part.uid = name.uid;
     part.key = name.step;
@@ -147,19 +143,20 @@ class Reader {
     part.record.nonce = at.nonce;
     const Coordinates coordinates = {image().seed, part.key.step, part.key.sample_offset,
                                      part.key.sequence_id};
-    if (!IsRateOf(*config->second, at.rate)) return Invalid("the record of a step is damaged");
+    if (!IsRateOf(*config->second, at.rate))
+      return InvalidSnapshot("the record of a step is damaged");
     const auto plan = MakePlan(*config->second, at.mode, at.rate, coordinates, at.shape);
     const bool is_drawn_once =
         plan.ok() && plan->Draws() && IsSequential(config->second->generator);
     if (!plan.ok() || at.has_input != plan->NeedsInput() || at.has_bits != is_drawn_once ||
         (!IsSequenceKeyed(*config->second) && part.key.sequence_id != 0)) {
-      return Invalid("a step is not one of its layer");
+      return InvalidSnapshot("a step is not one of its layer");
     }
     if (at.has_bits) {
       const auto bits = DecodeBits(step->payload);
       if (!bits.ok() ||
           (*bits)->count() != static_cast<std::size_t>(plan->layout.noise.ElementCount())) {
-        return Invalid("the mask of a step is damaged");
+        return InvalidSnapshot("the mask of a step is damaged");
       }
       part.record.pinned = *bits;
     }
@@ -173,7 +170,7 @@ class Reader {
     if (!input.ok() ||
         (*input)->data_size != static_cast<std::size_t>(step.image.shape.ElementCount()) *
                                    static_cast<std::size_t>(ElementSize((*input)->dtype))) {
-      return Invalid("the input of a step is damaged");
+      return InvalidSnapshot("the input of a step is damaged");
     }
     DROPOUTD_ASSIGN_OR_RETURN(
         (*input)->parameters,

@@ -14,11 +14,6 @@ namespace {
 // Entries of removed sessions that the queue may hold, besides as many as there are sessions.
 constexpr std::size_t kQueueSlack = 1000;
 
-absl::Status SessionNotFound(std::string_view session_key) {
-  return MakeError(Reason::kSessionNotFound,
-                   absl::StrCat("session_id: no session ", Quote(SessionIdOf(session_key))));
-}
-
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Add(std::shared_ptr<Session> session,
