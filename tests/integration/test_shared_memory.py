@@ -134,7 +134,7 @@ class SharedMemoryTest(unittest.TestCase):
         self.assertNotIn(self.folder, maps_of(self.server.pid))
 
     def test_the_file_goes_when_its_session_expires(self):
-        self.client.create_session("brief", [], ttl={"nanos": 100_000_000})
+        self.client.create_session("brief", [], ttl={"seconds": 1})
         Region(self.client, "brief", 4096)
         # The server looks every second.
         deadline = threading.Event()
