@@ -1,5 +1,6 @@
 #include "server/main/server.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <sys/resource.h>
@@ -78,6 +79,13 @@ absl::Status AddressTaken(const std::string& address) {
           : "the address is taken by another process, or is not one of this machine's"));
 }
 
+// gRPC ends with its last user, and then waits for a thread of its own that may sit in a poll of
+// ten seconds, long after the last call. The process ends without that.
+void KeepGrpcToTheEnd() {
+  static const bool is_kept = (grpc_init(), true);
+  static_cast<void>(is_kept);
+}
+
 }  // namespace
 
 Server::Server(const Flags& flags, std::unique_ptr<Security> security, std::unique_ptr<Store> store)
@@ -116,6 +124,7 @@ absl::Status Server::OpenSharedMemory() {
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags) {
   DROPOUTD_ASSIGN_OR_RETURN(std::unique_ptr<Security> security, Security::Start(flags.security));
+  KeepGrpcToTheEnd();
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   DROPOUTD_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStore(flags.store));
