@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kMostRead = 65'536;
 
-// Drawing again costs no more than a hundredth or so of a call that drew all of them.
+// A small part of what the call itself drew; of few elements, enough to add up over calls.
 std::size_t CountDrawn(const Plan& plan) {
   constexpr std::size_t kShare = 64, kLeast = 16, kMost = 1024;
   const auto count = static_cast<std::size_t>(plan.layout.noise.ElementCount());
