@@ -148,7 +148,7 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
   AddSwitch(app, "shared_memory", flags.shared_memory,
             "Lets clients on this host pass tensors in shared memory");
   AddOption(app, "shared_memory_dir", flags.shared_memory_options.directory,
-            "Folder for the files of shared memory");
+            "Folder in which the server makes dropoutd-UID for the files of shared memory");
   AddBytes(app, "max_shared_memory_bytes", flags.shared_memory_options.max_bytes, 4096,
            "Most shared memory at once");
   AddOption(app, "metrics_listen", flags.metrics_listen,

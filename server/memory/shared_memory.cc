@@ -9,19 +9,26 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 
 namespace dropoutd {
 namespace {
 
-constexpr char kPrefix[] = "dropoutd-";
+constexpr std::size_t kNameLength = 32;
+
+// Whether the name is one that Create gives: 128 bits as hexadecimal digits.
+bool IsRegionName(std::string_view name) {
+  return name.size() == kNameLength &&
+         name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
 
 absl::Status Full(const char* what) {
   return MakeError(Reason::kQuotaSharedMemory,
@@ -33,15 +40,6 @@ absl::Status Full(const char* what) {
 bool Lock(int file) {
   struct stat status = {};
   return flock(file, LOCK_EX | LOCK_NB) == 0 && fstat(file, &status) == 0 && status.st_nlink != 0;
-}
-
-// Names of the folder's files that look like regions.
-std::vector<std::string> RegionFiles(DIR* folder) {
-  std::vector<std::string> names;
-  while (const dirent* const entry = readdir(folder)) {
-    if (absl::StartsWith(entry->d_name, kPrefix)) names.emplace_back(entry->d_name);
-  }
-  return names;
 }
 
 // Removes a file whose server is gone. One that lives holds its lock.
@@ -60,6 +58,14 @@ std::size_t RoundUpToPage(std::int64_t byte_size) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   return (static_cast<std::size_t>(byte_size) + page - 1) / page * page;
 }
+
+absl::Status CannotUse(const std::string& path, const std::string& why) {
+  return absl::FailedPreconditionError(absl::StrCat("--shared_memory_dir: ", path, ": ", why));
+}
+
+constexpr char kRemoveIt[] = "; remove it, or give another --shared_memory_dir";
+
+std::string LastError() { return std::generic_category().message(errno); }
 
 }  // namespace
 
@@ -92,18 +98,69 @@ std::int64_t RegionBudget::bytes() const {
   return bytes_;
 }
 
-SharedRegion::SharedRegion(std::shared_ptr<RegionBudget> budget, std::string region_id,
-                           std::string path, std::int64_t byte_size)
+absl::StatusOr<std::shared_ptr<const RegionFolder>> RegionFolder::Open(
+    const std::string& directory) {
+  std::string path = absl::StrCat(directory, "/dropoutd-", geteuid());
+  if (mkdir(path.c_str(), 0700) == 0) {
+    // The umask may have taken some of it.
+    if (chmod(path.c_str(), 0700) != 0) return CannotUse(path, LastError());
+  } else if (errno == ENOENT) {
+    return CannotUse(directory, "there is no such folder");
+  } else if (errno != EEXIST) {
+    return CannotUse(path, LastError());
+  }
+  struct stat status = {};
+  const int folder = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (folder < 0) {
+    const bool is_other = errno == ENOTDIR || errno == ELOOP;
+    return CannotUse(path, is_other ? absl::StrCat("is not a folder", kRemoveIt) : LastError());
+  }
+  std::shared_ptr<const RegionFolder> opened(new RegionFolder(folder, std::move(path)));
+  if (fstat(folder, &status) != 0) return CannotUse(opened->path(), LastError());
+  if (status.st_uid != geteuid()) {
+    return CannotUse(opened->path(),
+                     absl::StrCat("belongs to the user ", status.st_uid, ", must belong to ",
+                                  geteuid(), ", who runs this server", kRemoveIt));
+  }
+  if ((status.st_mode & 0777) != 0700) {
+    return CannotUse(opened->path(), absl::StrFormat("has the mode %04o, must have 0700%s",
+                                                     status.st_mode & 0777, kRemoveIt));
+  }
+  return opened;
+}
+
+RegionFolder::~RegionFolder() { close(descriptor_); }
+
+void RegionFolder::RemoveLeftRegions() const {
+  // A description of its own: the place in a listing belongs to it.
+  const int listed = openat(descriptor_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* const entries = listed < 0 ? nullptr : fdopendir(listed);
+  if (entries == nullptr) {
+    if (listed >= 0) close(listed);
+    return;
+  }
+  std::vector<std::string> names;
+  while (const dirent* const entry = readdir(entries)) {
+    if (IsRegionName(entry->d_name)) names.emplace_back(entry->d_name);
+  }
+  closedir(entries);
+  for (const std::string& name : names) RemoveIfLeft(descriptor_, name.c_str());
+}
+
+SharedRegion::SharedRegion(std::shared_ptr<RegionBudget> budget,
+                           std::shared_ptr<const RegionFolder> folder, std::string region_id,
+                           std::int64_t byte_size)
     : budget_(std::move(budget)),
+      folder_(std::move(folder)),
       region_id_(std::move(region_id)),
-      path_(std::move(path)),
+      path_(absl::StrCat(folder_->path(), "/", region_id_)),
       byte_size_(byte_size) {}
 
 SharedRegion::~SharedRegion() {
   guard_.reset();
   if (data_ != nullptr) munmap(data_, RoundUpToPage(byte_size_));
   if (file_ >= 0) {
-    unlink(path_.c_str());
+    unlinkat(folder_->descriptor(), region_id_.c_str(), 0);
     close(file_);
   }
   budget_->Free(byte_size_);
@@ -114,7 +171,8 @@ absl::Status SharedRegion::MakeFile() {
   // remove it before it is locked.
   do {
     if (file_ >= 0) close(file_);
-    file_ = open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    file_ = openat(folder_->descriptor(), region_id_.c_str(),
+                   O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file_ < 0) return Full("file");
   } while (!Lock(file_));
   // Without this a page that the host does not have would be missed only when touched.
@@ -134,22 +192,30 @@ absl::Status SharedRegion::Map() {
   return guard_->ok() ? absl::OkStatus() : Full("fault guard");
 }
 
-SharedMemory::SharedMemory(const SharedMemoryOptions& options)
-    : options_(options), budget_(std::make_shared<RegionBudget>(options)) {}
+SharedMemory::SharedMemory(const SharedMemoryOptions& options,
+                           std::shared_ptr<const RegionFolder> folder)
+    : options_(options),
+      budget_(std::make_shared<RegionBudget>(options)),
+      folder_(std::move(folder)) {}
 
 absl::StatusOr<std::unique_ptr<SharedMemory>> SharedMemory::Open(
     const SharedMemoryOptions& options) {
-  DIR* const folder = opendir(options.directory.c_str());
-  if (folder == nullptr || faccessat(dirfd(folder), ".", W_OK | X_OK, AT_EACCESS) != 0) {
-    const std::string why = std::generic_category().message(errno);
-    if (folder != nullptr) closedir(folder);
-    return absl::FailedPreconditionError(absl::StrCat(options.directory, ": ", why));
-  }
-  for (const std::string& name : RegionFiles(folder)) RemoveIfLeft(dirfd(folder), name.c_str());
-  closedir(folder);
   SharedMemoryOptions absolute = options;  // Clients have a working folder of their own.
   absolute.directory = std::filesystem::absolute(options.directory).lexically_normal();
-  return std::unique_ptr<SharedMemory>(new SharedMemory(absolute));
+  DROPOUTD_ASSIGN_OR_RETURN(auto folder, RegionFolder::Open(absolute.directory));
+  folder->RemoveLeftRegions();
+  return std::unique_ptr<SharedMemory>(new SharedMemory(absolute, std::move(folder)));
+}
+
+absl::StatusOr<std::shared_ptr<const RegionFolder>> SharedMemory::Folder() {
+  const std::lock_guard lock(mutex_);
+  struct stat status = {};
+  if (fstat(folder_->descriptor(), &status) == 0 && status.st_nlink == 0) {
+    auto anew = RegionFolder::Open(options_.directory);
+    if (!anew.ok()) return Full("folder");
+    folder_ = *std::move(anew);
+  }
+  return folder_;
 }
 
 absl::StatusOr<SharedRegionRef> SharedMemory::Create(std::string region_id,
@@ -158,10 +224,13 @@ absl::StatusOr<SharedRegionRef> SharedMemory::Create(std::string region_id,
     return MakeError(Reason::kInvalidRequest,
                      absl::StrCat("byte_size: ", byte_size, ", must be 1 or more"));
   }
+  if (!IsRegionName(region_id)) {
+    return absl::InternalError("region_id: must be 32 lower-case hexadecimal digits");
+  }
+  DROPOUTD_ASSIGN_OR_RETURN(auto folder, Folder());
   DROPOUTD_RETURN_IF_ERROR(budget_->Take(byte_size));
-  std::string path = absl::StrCat(options_.directory, "/", kPrefix, region_id);
   const std::shared_ptr<SharedRegion> region(
-      new SharedRegion(budget_, std::move(region_id), std::move(path), byte_size));
+      new SharedRegion(budget_, std::move(folder), std::move(region_id), byte_size));
   DROPOUTD_RETURN_IF_ERROR(region->MakeFile());
   DROPOUTD_RETURN_IF_ERROR(region->Map());
   return region;

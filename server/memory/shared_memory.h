@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "server/memory/fault_guard.h"
@@ -38,6 +39,31 @@ class RegionBudget {
   std::size_t regions_ = 0;
 };
 
+// The folder for the files of one user's servers. It stays open, and files are named relative to
+// it, so that nobody can put another folder in its place.
+class RegionFolder {
+ public:
+  // Opens `dropoutd-UID` in `directory`, an absolute path, and makes it, with mode 0700, if it is
+  // not there. FAILED_PRECONDITION, without a reason, if it is not a folder of this user's alone.
+  static absl::StatusOr<std::shared_ptr<const RegionFolder>> Open(const std::string& directory);
+  ~RegionFolder();
+  RegionFolder(const RegionFolder&) = delete;
+  RegionFolder& operator=(const RegionFolder&) = delete;
+
+  int descriptor() const { return descriptor_; }
+  const std::string& path() const { return path_; }
+
+  // Removes the files of regions whose server is gone. Nothing else is ever removed.
+  void RemoveLeftRegions() const;
+
+ private:
+  RegionFolder(int descriptor, std::string path)
+      : descriptor_(descriptor), path_(std::move(path)) {}
+
+  const int descriptor_;
+  const std::string path_;
+};
+
 // A file and its mapping. The file goes with the last reference; the client may have
 // taken it away, or cut it, long before: then broken() turns true once the lost bytes are
 // touched, and they read as zeros. Thread-safe; what the bytes are is up to whoever writes
@@ -56,14 +82,15 @@ class SharedRegion {
 
  private:
   friend class SharedMemory;
-  SharedRegion(std::shared_ptr<RegionBudget> budget, std::string region_id, std::string path,
-               std::int64_t byte_size);
+  SharedRegion(std::shared_ptr<RegionBudget> budget, std::shared_ptr<const RegionFolder> folder,
+               std::string region_id, std::int64_t byte_size);
 
   // The steps of making one; each may fail.
   absl::Status MakeFile();
   absl::Status Map();
 
   std::shared_ptr<RegionBudget> budget_;
+  const std::shared_ptr<const RegionFolder> folder_;
   const std::string region_id_;
   const std::string path_;
   const std::int64_t byte_size_;
@@ -74,15 +101,16 @@ class SharedRegion {
 
 using SharedRegionRef = std::shared_ptr<const SharedRegion>;
 
-// Makes regions in a folder. Thread-safe.
+// Makes regions in a RegionFolder of options.directory. Thread-safe.
 class SharedMemory {
  public:
-  // Removes the files that servers of this user left there when they were killed.
+  // Removes the files that servers of this user left in the folder when they were killed.
   // FAILED_PRECONDITION, without a reason, if the folder cannot be used.
   static absl::StatusOr<std::unique_ptr<SharedMemory>> Open(const SharedMemoryOptions& options);
 
-  // A region of `byte_size` zeros in a file of mode 0600 that is named after `region_id`,
-  // which must be unguessable. Its memory is taken at once, so that later there is enough.
+  // A region of `byte_size` zeros in a file of mode 0600 that is named `region_id`, which must be
+  // 128 random bits as 32 lower-case hexadecimal digits. Its memory is taken at once, so that later
+  // there is enough.
   // INVALID_REQUEST for a size below 1, QUOTA_SHARED_MEMORY.
   absl::StatusOr<SharedRegionRef> Create(std::string region_id, std::int64_t byte_size);
 
@@ -90,10 +118,15 @@ class SharedMemory {
   const SharedMemoryOptions& options() const { return options_; }
 
  private:
-  explicit SharedMemory(const SharedMemoryOptions& options);
+  SharedMemory(const SharedMemoryOptions& options, std::shared_ptr<const RegionFolder> folder);
+
+  // The folder, which is made anew if it was removed.
+  absl::StatusOr<std::shared_ptr<const RegionFolder>> Folder();
 
   const SharedMemoryOptions options_;
-  std::shared_ptr<RegionBudget> budget_;
+  const std::shared_ptr<RegionBudget> budget_;
+  std::mutex mutex_;
+  std::shared_ptr<const RegionFolder> folder_;
 };
 
 }  // namespace dropoutd

@@ -24,6 +24,7 @@ class KilledClientsTest(unittest.TestCase):
 
     def setUp(self):
         self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.own = os.path.join(self.folder, f"dropoutd-{os.geteuid()}")
         # Who is killed does not tidy up.
         self.client_folder = self.enterContext(tempfile.TemporaryDirectory())
         # Sessions of clients that are gone end soon.
@@ -61,11 +62,11 @@ class KilledClientsTest(unittest.TestCase):
     def test_nothing_is_left(self):
         self.client.info()
         self.kill_clients()
-        self.await_equal(lambda: os.listdir(self.folder), [])
+        self.await_equal(lambda: os.listdir(self.own), [])
         descriptors = self.descriptors()
         for _ in range(CLIENTS // AT_ONCE):
             self.kill_clients()
-        self.await_equal(lambda: os.listdir(self.folder), [])
+        self.await_equal(lambda: os.listdir(self.own), [])
         self.await_equal(self.descriptors, descriptors)
         maps = pathlib.Path(f"/proc/{self.server.pid}/maps").read_text(encoding="utf-8")
         self.assertNotIn(self.folder, maps)

@@ -45,8 +45,13 @@ class SharedMemoryTest(unittest.TestCase):
         return helpers.to_array(
             self.client.forward("s", "drop", self.x if x is None else x, step).output)
 
+    @property
+    def own(self):
+        """The server's own folder."""
+        return os.path.join(self.folder, f"dropoutd-{os.geteuid()}")
+
     def files(self):
-        return os.listdir(self.folder)
+        return os.listdir(self.own)
 
     def assert_refused(self, code, reason, call):
         with self.assertRaises(grpc.RpcError) as raised:
@@ -124,6 +129,8 @@ class SharedMemoryTest(unittest.TestCase):
         self.assertEqual(sorted(self.files()),
                          sorted(os.path.basename(r.path) for r in (region, other)))
         self.assertEqual(os.stat(region.path).st_mode & 0o7777, 0o600)
+        self.assertEqual(os.path.dirname(region.path), self.own)
+        self.assertEqual(os.stat(self.own).st_mode & 0o777, 0o700)
         self.client.call("DeleteSharedMemory", pb.DeleteSharedMemoryRequest(
             session_id="s", region_id=region.region_id))
         self.assertEqual(self.files(), [os.path.basename(other.path)])
@@ -232,6 +239,68 @@ class SharedMemoryTest(unittest.TestCase):
         self.assertEqual(other.terminate(), 0)
         self.assertEqual(self.files(), [])
 
+    def test_nothing_but_left_regions_is_ever_removed(self):
+        name = "0123456789abcdef" * 2
+        outside = [os.path.join(self.folder, n) for n in (
+            "dropoutd-backup.db", "dropoutd-archive.tar", "dropoutd-" + name, name, "dropoutd-")]
+        inside = [os.path.join(self.own, n) for n in (
+            name[1:], name + "0", name.upper(), "dropoutd-" + name, name + ".tmp", "backup.db")]
+        files = [*outside, *inside]
+        os.makedirs(self.own, 0o700, exist_ok=True)
+        for path in files:
+            pathlib.Path(path).write_text("mine", encoding="utf-8")
+        os.mkdir(os.path.join(self.folder, "dropoutd-folder"))
+        os.mkdir(os.path.join(self.own, "1" * 32))
+        os.symlink(outside[0], os.path.join(self.folder, "dropoutd-link"))
+        os.symlink(outside[0], os.path.join(self.own, "2" * 32))
+        before = self.listing()
+        self.region()  # Left by a server that is killed.
+        self.server.signal(signal.SIGKILL)
+        self.server.wait()
+        self.assertNotEqual(self.listing(), before)
+
+        # Its own database is there too, and in use.
+        database = os.path.join(self.folder, "dropoutd-state.db")
+        server = self.start(f"--store=sqlite:{database}")
+        state = {f"dropoutd-state.db{end}" for end in ("", "-wal", "-shm", ".lock")}
+        self.assertEqual(self.listing() - state, before)
+        with helpers.Client(server.address) as client:
+            client.create_session("kept", [])
+            self.assertTrue(state <= self.listing(), self.listing())
+            Region(client, "kept", 4096)
+            other = self.start()  # Another server of this user starts meanwhile.
+            self.assertEqual(len(self.listing() - state - before), 1)
+            self.assertEqual(other.terminate(), 0)
+            self.assertEqual(server.terminate(), 0)
+        self.assertEqual(self.listing() - state, before)
+        for path in files:
+            self.assertEqual(pathlib.Path(path).read_text(encoding="utf-8"), "mine", path)
+        server = self.start(f"--store=sqlite:{database}")
+        with helpers.Client(server.address) as client:
+            self.assertEqual(client.get_session("kept").session_id, "kept")
+
+    def listing(self):
+        """Names of all that is in the folders."""
+        return {os.path.relpath(os.path.join(folder, name), self.folder)
+                for folder, folders, files in os.walk(self.folder) for name in folders + files}
+
+    def test_a_folder_that_is_not_the_servers_alone_ends_the_start(self):
+        with tempfile.TemporaryDirectory() as folder:
+            own = os.path.join(folder, f"dropoutd-{os.geteuid()}")
+            os.mkdir(own, 0o700)
+            os.chmod(own, 0o755)
+            self.assert_no_start(folder, own, "0700")
+            os.rmdir(own)
+            os.symlink(self.own, own)
+            self.assert_no_start(folder, own, "is not a folder")
+
+    def assert_no_start(self, folder, *texts):
+        done = harness.run_server("--listen=127.0.0.1:0", "--shared_memory",
+                                  f"--shared_memory_dir={folder}")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        for text in texts:
+            self.assertIn(text, done.stderr)
+
     def test_it_is_off_unless_asked_for(self):
         plain = self.enterContext(harness.Server())
         with helpers.Client(plain.address) as client:
@@ -241,10 +310,7 @@ class SharedMemoryTest(unittest.TestCase):
         self.assertNotIn("CreateSharedMemory", self.client.info().unsupported_rpcs)
 
     def test_a_folder_that_cannot_be_used_ends_the_start(self):
-        done = harness.run_server("--listen=127.0.0.1:0", "--shared_memory",
-                                  f"--shared_memory_dir={self.folder}/none")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn(f"{self.folder}/none", done.stderr)
+        self.assert_no_start(f"{self.folder}/none", f"{self.folder}/none")
 
 
 if __name__ == "__main__":

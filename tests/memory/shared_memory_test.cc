@@ -25,6 +25,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// A region's id: 32 digits.
+std::string Id(char digit = 'a') { return std::string(32, digit); }
+
 class SharedMemoryTest : public testing::Test {
  protected:
   SharedMemoryTest() {
@@ -36,9 +39,20 @@ class SharedMemoryTest : public testing::Test {
 
   std::unique_ptr<SharedMemory> Open() { return *SharedMemory::Open(options_); }
 
+  // Where the files of regions are.
+  fs::path Own() const { return fs::path(folder_) / ("dropoutd-" + std::to_string(geteuid())); }
+
   std::size_t FileCount() const {
     return static_cast<std::size_t>(
-        std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
+        std::distance(fs::directory_iterator(Own()), fs::directory_iterator()));
+  }
+
+  // Expects Open to refuse the folder, with these words.
+  void ExpectRefusal(const std::string& words) {
+    const auto memory = SharedMemory::Open(options_);
+    EXPECT_EQ(memory.status().code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_NE(std::string(memory.status().message()).find(words), std::string::npos)
+        << memory.status();
   }
 
   std::string folder_;
@@ -47,9 +61,10 @@ class SharedMemoryTest : public testing::Test {
 
 TEST_F(SharedMemoryTest, ARegionIsAFileThatBothSidesSee) {
   const auto memory = Open();
-  const auto region = memory->Create("id", 10'000);
+  const auto region = memory->Create(Id(), 10'000);
   ASSERT_TRUE(region.ok()) << region.status();
-  EXPECT_EQ((*region)->region_id(), "id");
+  EXPECT_EQ((*region)->region_id(), Id());
+  EXPECT_EQ((*region)->path(), Own() / Id());
   EXPECT_EQ((*region)->byte_size(), 10'000);
   struct stat status = {};
   ASSERT_EQ(stat((*region)->path().c_str(), &status), 0);
@@ -70,7 +85,7 @@ TEST_F(SharedMemoryTest, ARegionIsAFileThatBothSidesSee) {
 TEST_F(SharedMemoryTest, TheModeIsThereWhateverTheUmask) {
   const mode_t before = umask(0777);
   const auto memory = Open();
-  const auto region = memory->Create("id", 1);
+  const auto region = memory->Create(Id(), 1);
   umask(before);
   ASSERT_TRUE(region.ok());
   struct stat status = {};
@@ -80,7 +95,7 @@ TEST_F(SharedMemoryTest, TheModeIsThereWhateverTheUmask) {
 
 TEST_F(SharedMemoryTest, TheFileGoesWithTheLastReference) {
   const auto memory = Open();
-  auto region = *memory->Create("id", 4096);
+  auto region = *memory->Create(Id(), 4096);
   auto second = region;
   region.reset();
   EXPECT_EQ(FileCount(), 1u);
@@ -94,18 +109,18 @@ TEST_F(SharedMemoryTest, TheQuotaIsInBytesAndInRegions) {
   options_.max_bytes = 10'000;
   options_.max_regions = 2;
   const auto memory = Open();
-  EXPECT_EQ(ReasonOf(memory->Create("a", 10'001).status()), Reason::kQuotaSharedMemory);
-  EXPECT_EQ(ReasonOf(memory->Create("a", INT64_MAX).status()), Reason::kQuotaSharedMemory);
-  EXPECT_EQ(ReasonOf(memory->Create("a", 0).status()), Reason::kInvalidRequest);
-  EXPECT_EQ(ReasonOf(memory->Create("a", -1).status()), Reason::kInvalidRequest);
-  auto first = memory->Create("a", 10'000);
+  EXPECT_EQ(ReasonOf(memory->Create(Id('a'), 10'001).status()), Reason::kQuotaSharedMemory);
+  EXPECT_EQ(ReasonOf(memory->Create(Id('a'), INT64_MAX).status()), Reason::kQuotaSharedMemory);
+  EXPECT_EQ(ReasonOf(memory->Create(Id('a'), 0).status()), Reason::kInvalidRequest);
+  EXPECT_EQ(ReasonOf(memory->Create(Id('a'), -1).status()), Reason::kInvalidRequest);
+  auto first = memory->Create(Id('a'), 10'000);
   ASSERT_TRUE(first.ok());
-  EXPECT_EQ(ReasonOf(memory->Create("b", 1).status()), Reason::kQuotaSharedMemory);
+  EXPECT_EQ(ReasonOf(memory->Create(Id('b'), 1).status()), Reason::kQuotaSharedMemory);
   first->reset();
-  const auto b = memory->Create("b", 1);
-  const auto c = memory->Create("c", 1);
+  const auto b = memory->Create(Id('b'), 1);
+  const auto c = memory->Create(Id('c'), 1);
   ASSERT_TRUE(b.ok() && c.ok());
-  EXPECT_EQ(ReasonOf(memory->Create("d", 1).status()), Reason::kQuotaSharedMemory);
+  EXPECT_EQ(ReasonOf(memory->Create(Id('d'), 1).status()), Reason::kQuotaSharedMemory);
   EXPECT_EQ(FileCount(), 2u);
 }
 
@@ -116,7 +131,7 @@ TEST_F(SharedMemoryTest, MemoryThatTheHostDoesNotHaveIsRefusedAtOnce) {
     signal(SIGXFSZ, SIG_IGN);
     const rlimit limit = {1 << 20, 1 << 20};
     setrlimit(RLIMIT_FSIZE, &limit);
-    const auto region = Open()->Create("id", 2 << 20);
+    const auto region = Open()->Create(Id(), 2 << 20);
     _exit(ReasonOf(region.status()) == Reason::kQuotaSharedMemory && FileCount() == 0 ? 0 : 1);
   }
   int status = 0;
@@ -126,8 +141,8 @@ TEST_F(SharedMemoryTest, MemoryThatTheHostDoesNotHaveIsRefusedAtOnce) {
 
 TEST_F(SharedMemoryTest, ACutFileBreaksItsRegionAndNothingElse) {
   const auto memory = Open();
-  const auto cut = *memory->Create("cut", 1 << 20);
-  const auto whole = *memory->Create("whole", 1 << 20);
+  const auto cut = *memory->Create(Id('c'), 1 << 20);
+  const auto whole = *memory->Create(Id('d'), 1 << 20);
   std::memset(cut->data(), 1, 1 << 20);
   std::memset(whole->data(), 1, 1 << 20);
   ASSERT_EQ(truncate(cut->path().c_str(), 8192), 0);
@@ -146,7 +161,7 @@ TEST_F(SharedMemoryTest, ACutFileBreaksItsRegionAndNothingElse) {
 TEST_F(SharedMemoryTest, ThreadsMayMeetInAFault) {
   const auto memory = Open();
   for (int round = 0; round < 20; ++round) {
-    const auto region = *memory->Create("id", 1 << 20);
+    const auto region = *memory->Create(Id(), 1 << 20);
     ASSERT_EQ(truncate(region->path().c_str(), 0), 0);
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i) {
@@ -162,7 +177,7 @@ TEST_F(SharedMemoryTest, AFaultElsewhereStillEndsTheProcess) {
   GTEST_SKIP() << "AddressSanitizer ends it in its own way";
 #endif
   const auto memory = Open();
-  const auto region = *memory->Create("id", 4096);
+  const auto region = *memory->Create(Id(), 4096);
   const std::string other = folder_ + "/other";
   EXPECT_EXIT(
       {
@@ -181,33 +196,96 @@ TEST_F(SharedMemoryTest, WhatAKilledServerLeftIsRemovedAtTheNextStart) {
   const pid_t child = fork();
   if (child == 0) {
     const auto memory = Open();
-    const auto region = memory->Create("left", 4096);
+    const auto region = memory->Create(Id(), 4096);
     raise(region.ok() ? SIGKILL : SIGTERM);
   }
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   ASSERT_EQ(WTERMSIG(status), SIGKILL);
-  std::ofstream(folder_ + "/someone-elses") << "x";
-  fs::create_directory(folder_ + "/dropoutd-folder");
-  fs::create_symlink(folder_ + "/someone-elses", folder_ + "/dropoutd-link");
-  ASSERT_EQ(FileCount(), 4u);
+  ASSERT_TRUE(fs::exists(Own() / Id()));
   const auto memory = Open();
-  EXPECT_EQ(FileCount(), 3u);
-  EXPECT_FALSE(fs::exists(folder_ + "/dropoutd-left"));
+  EXPECT_EQ(FileCount(), 0u);
+}
+
+TEST_F(SharedMemoryTest, NothingElseIsEverRemoved) {
+  Open();
+  std::vector<fs::path> kept;
+  for (const std::string& name : {"dropoutd-" + Id(), Id(), std::string("dropoutd-backup.db")}) {
+    kept.push_back(fs::path(folder_) / name);
+  }
+  // Inside our folder: what has not exactly the form of a region's name, or is no file.
+  for (const std::string& name : {Id().substr(1), Id() + "a", Id('A'), Id('g'), Id() + ".db",
+                                  "dropoutd-" + Id(), "." + Id().substr(1)}) {
+    kept.push_back(Own() / name);
+  }
+  for (const fs::path& path : kept) std::ofstream(path) << "x";
+  fs::create_directory(Own() / Id('1'));
+  fs::create_symlink(kept.front(), Own() / Id('2'));
+  ASSERT_EQ(mkfifo((Own() / Id('3')).c_str(), 0600), 0);
+  for (const char digit : {'1', '2', '3'}) kept.push_back(Own() / Id(digit));
+  std::ofstream(Own() / Id('4')) << "x";
+  { const auto memory = Open(); }
+  for (const fs::path& path : kept) EXPECT_TRUE(fs::exists(fs::symlink_status(path))) << path;
+  EXPECT_FALSE(fs::exists(Own() / Id('4')));
+}
+
+TEST_F(SharedMemoryTest, ANameOfAnotherFormIsRefused) {
+  const auto memory = Open();
+  for (const std::string& name : {std::string(), std::string("id"), Id() + "a", "../" + Id()}) {
+    EXPECT_EQ(memory->Create(name, 1).status().code(), absl::StatusCode::kInternal) << name;
+  }
+  EXPECT_EQ(memory->budget().bytes(), 0);
+}
+
+TEST_F(SharedMemoryTest, TheFolderIsOursAlone) {
+  const mode_t before = umask(0777);
+  Open();
+  umask(before);
+  struct stat status = {};
+  ASSERT_EQ(stat(Own().c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0700u);
+  EXPECT_EQ(status.st_uid, geteuid());
+
+  ASSERT_EQ(chmod(Own().c_str(), 0750), 0);
+  ExpectRefusal("has the mode 0750, must have 0700");
+  fs::remove_all(Own());
+  std::ofstream(Own()) << "x";
+  ExpectRefusal("is not a folder");
+  EXPECT_TRUE(fs::exists(Own()));
+  fs::remove_all(Own());
+  const fs::path other = fs::path(folder_) / "other";
+  fs::create_directory(other);
+  fs::permissions(other, fs::perms::owner_all);
+  fs::create_symlink(other, Own());
+  ExpectRefusal("is not a folder");
+  fs::remove(Own());
+  if (geteuid() != 0) return;  // Only root can give a folder away.
+  fs::create_directory(Own());
+  ASSERT_EQ(chown(Own().c_str(), 12345, 12345), 0);
+  ExpectRefusal("belongs to the user 12345");
+}
+
+TEST_F(SharedMemoryTest, AFolderThatWasRemovedIsMadeAnew) {
+  const auto memory = Open();
+  auto first = *memory->Create(Id('1'), 4096);
+  fs::remove_all(Own());
+  const auto second = memory->Create(Id('2'), 4096);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_TRUE(fs::exists((*second)->path()));
+  first.reset();
+  EXPECT_TRUE(fs::exists((*second)->path()));
 }
 
 TEST_F(SharedMemoryTest, TheRegionsOfAServerThatLivesStay) {
   const auto first = Open();
-  const auto region = *first->Create("id", 4096);
+  const auto region = *first->Create(Id(), 4096);
   const auto second = Open();
   EXPECT_TRUE(fs::exists(region->path()));
 }
 
 TEST_F(SharedMemoryTest, AFolderThatCannotBeUsedIsNamed) {
   options_.directory = folder_ + "/none";
-  const auto memory = SharedMemory::Open(options_);
-  EXPECT_EQ(memory.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_NE(std::string(memory.status().message()).find(options_.directory), std::string::npos);
+  ExpectRefusal(options_.directory + ": there is no such folder");
 }
 
 }  // namespace
