@@ -95,6 +95,8 @@ Server::Server(const Flags& flags, std::unique_ptr<Security> security, std::uniq
       store_(store != nullptr && monitor_ != nullptr
                  ? MeasureStore(std::move(store), monitor_->registry())
                  : std::move(store)),
+      store_watch_(store_ != nullptr && monitor_ != nullptr ? std::make_unique<StoreWatch>(*store_)
+                                                            : nullptr),
       engine_(flags.limits, Clock::System(), store_.get()),
       admission_(flags.admission, flags.tenant_admission),
       gate_(security_->authenticator(), admission_, monitor_.get()),
@@ -172,7 +174,7 @@ Server::~Server() {
 }
 
 bool Server::IsReady() const {
-  return !admission_.draining() && (store_ == nullptr || store_->Check().ok());
+  return !admission_.draining() && (store_watch_ == nullptr || store_watch_->ok());
 }
 
 MetricFamilies Server::Metrics() const {
@@ -205,20 +207,21 @@ MetricFamilies Server::Metrics() const {
 StatusReport Server::Status() {
   const EngineSummary summary = engine_.Summary();
   StatusReport report;
-  report.facts = {{"version", kVersion},
-                  {"instructions", kernels::SimdTarget()},
-                  {"listening on", absl::StrJoin(addresses_, ", ")},
-                  {"ready", IsReady() ? "yes" : "no"},
-                  {"store", store_ == nullptr ? "memory" : std::string(store_->kind())},
-                  {"sessions in memory", absl::StrCat(summary.sessions)},
-                  {"layers in train", absl::StrCat(summary.layers_in_train)},
-                  {"layers in eval", absl::StrCat(summary.layers_in_eval)},
-                  {"steps", absl::StrCat(summary.steps)}};
+  report.server = {{"version", kVersion},
+                   {"instructions", kernels::SimdTarget()},
+                   {"listening on", absl::StrJoin(addresses_, ", ")},
+                   {"ready", IsReady() ? "yes" : "no"},
+                   {"store", store_ == nullptr ? "memory" : std::string(store_->kind())}};
+  report.sessions = {{"sessions in memory", absl::StrCat(summary.sessions)},
+                     {"layers in train", absl::StrCat(summary.layers_in_train)},
+                     {"layers in eval", absl::StrCat(summary.layers_in_eval)},
+                     {"steps", absl::StrCat(summary.steps)}};
   return report;
 }
 
 void Server::Drain() {
   if (server_ == nullptr) return;
+  if (store_watch_ != nullptr) store_watch_->Stop();
   admission_.Drain();
   server_->GetHealthCheckService()->Shutdown();
   service_.Drain();

@@ -13,6 +13,7 @@
 #include "server/main/flags.h"
 #include "server/main/gate/admission.h"
 #include "server/main/gate/gate.h"
+#include "server/main/health/store_watch.h"
 #include "server/main/metrics/monitor.h"
 #include "server/service/dropout_service.h"
 #include "server/session/engine.h"
@@ -53,8 +54,9 @@ class Server {
   const Flags flags_;
   std::unique_ptr<SharedMemory> shared_memory_;
   const std::unique_ptr<Security> security_;
-  const std::unique_ptr<Monitor> monitor_;  // Null without --metrics_listen.
-  const std::unique_ptr<Store> store_;      // Null: sessions live and die with the process.
+  const std::unique_ptr<Monitor> monitor_;         // Null without --metrics_listen.
+  const std::unique_ptr<Store> store_;             // Null: sessions live and die with the process.
+  const std::unique_ptr<StoreWatch> store_watch_;  // Null unless both are there.
   Engine engine_;
   Admission admission_;
   Gate gate_;

@@ -1,5 +1,6 @@
 """A real Redis for the tests."""
 
+import signal
 import socket
 import subprocess
 import threading
@@ -48,6 +49,13 @@ class Redis:
     def kill(self):
         self._process.kill()
         self._process.wait()
+
+    def pause(self):
+        """From now on it keeps its connections, and answers nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self._process.send_signal(signal.SIGCONT)
 
     def run(self, *words):
         """What redis-cli prints for a command."""

@@ -4,33 +4,19 @@ import pathlib
 import re
 import tempfile
 import unittest
-import urllib.error
-import urllib.request
 
 import grpc
 import harness
 import numpy as np
 from client_helpers import Client, dropout_layer, pb, to_tensor
+from pages import fetch
 
-CALL_SECONDS = 120
 LAYER = pb.Layer(layer_id="l", p=0.25, dropout=pb.Dropout())
 X = np.ones((64, 1024), np.float32)
 DOCS = pathlib.Path(__file__).parents[2] / "docs" / "operations.md"
 ALERTS = pathlib.Path(__file__).parents[2] / "docker" / "alerts.yml"
 DASHBOARD = pathlib.Path(__file__).parents[2] / "docker" / "grafana-dashboard.json"
 SERIES = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
-
-
-def fetch(server, path, method="GET"):
-    """Status and body of a page."""
-    request = urllib.request.Request(f"http://{server.metrics_address}{path}", method=method)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=CALL_SECONDS) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
 
 
 def metrics(server):
@@ -75,7 +61,7 @@ class PagesTest(unittest.TestCase):
             self.assertEqual(fetch(server, "/readyz", "HEAD"), (200, ""))
             for path in ("/", "/metrics/more", "/../etc/passwd", "/%2e%2e/etc/passwd"):
                 self.assertEqual(fetch(server, path)[0], 404, path)
-            self.assertGreaterEqual(fetch(server, "/metrics", "POST")[0], 400)
+            self.assertEqual(fetch(server, "/metrics", "POST")[0], 405)
 
     def test_the_status_page_is_for_people_and_shows_no_secrets(self):
         with MetricsServer() as (server, client):
@@ -86,6 +72,11 @@ class PagesTest(unittest.TestCase):
             self.assertEqual(code, 200)
             for text in ("<html", server.address, "GetSession", "SESSION_NOT_FOUND"):
                 self.assertIn(text, page)
+            # How many sessions there are, and not which.
+            self.assertNotIn("none", page)
+            self.assertRegex(page, r"<h2>Sessions</h2>\s*<table>")
+            self.assertRegex(page, r"sessions in memory\D+1\D")
+            self.assertRegex(page, r"layers in train\D+1\D")
             for text in ("<script", "1234567891011", "a-session-with-a-long-name"):
                 self.assertNotIn(text, page)
 

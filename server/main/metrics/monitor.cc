@@ -28,16 +28,18 @@ std::string Monitor::MetricsText() const {
 
 absl::Status Monitor::Listen(const std::string& address, Sources sources) {
   looked_up_ = {std::move(sources.metrics), ProcessMetrics};
-  std::map<std::string, HttpEndpoint::Page> pages;
-  pages["/metrics"] = [this] {
+  std::map<std::string, HttpPage> pages;
+  pages["/metrics"].make = [this] {
     return HttpAnswer{200, "text/plain; version=0.0.4; charset=utf-8", MetricsText()};
   };
-  pages["/healthz"] = [] { return HttpAnswer{.body = "alive\n"}; };
-  pages["/readyz"] = [is_ready = std::move(sources.is_ready)] {
-    return is_ready() ? HttpAnswer{.body = "ready\n"}
-                      : HttpAnswer{.code = 503, .body = "not ready\n"};
-  };
-  pages["/statusz"] = [this, status = std::move(sources.status)] {
+  pages["/healthz"] = {.make = [] { return HttpAnswer{.body = "alive\n"}; }, .is_instant = true};
+  pages["/readyz"] = {.make =
+                          [is_ready = std::move(sources.is_ready)] {
+                            return is_ready() ? HttpAnswer{.body = "ready\n"}
+                                              : HttpAnswer{.code = 503, .body = "not ready\n"};
+                          },
+                      .is_instant = true};
+  pages["/statusz"].make = [this, status = std::move(sources.status)] {
     StatusReport report = status();
     report.errors = errors_.Entries();
     return HttpAnswer{200, "text/html; charset=utf-8", StatusPage(report)};

@@ -25,7 +25,7 @@ class Monitor {
   // What the pages show besides calls. Called from threads of the endpoint.
   struct Sources {
     std::function<MetricFamilies()> metrics;
-    std::function<bool()> is_ready;
+    std::function<bool()> is_ready;        // Returns at once.
     std::function<StatusReport()> status;  // `errors` is filled in here.
   };
 

@@ -4,7 +4,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -14,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "server/main/health/descriptor_limit.h"
 
 namespace dropoutd {
 namespace {
@@ -43,19 +43,6 @@ double CpuSeconds() {
   return Seconds(usage.ru_utime) + Seconds(usage.ru_stime);
 }
 
-double OpenFiles() {
-  std::error_code error;
-  const std::filesystem::directory_iterator files("/proc/self/fd", error);
-  if (error) return 0;
-  return static_cast<double>(std::distance(begin(files), end(files)));
-}
-
-double MostFiles() {
-  rlimit limit = {};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  return static_cast<double>(limit.rlim_cur);
-}
-
 // The wall clock at the process' start: now less its age.
 double StartTime(const std::vector<std::string>& fields) {
   static const double start = [&fields] {
@@ -76,8 +63,10 @@ MetricFamilies ProcessMetrics() {
   return {
       MakeCounter("process_cpu_seconds_total", "Processor time used", {{{}, CpuSeconds()}}),
       MakeGauge("process_resident_memory_bytes", "Memory in use", {{{}, Field(fields, 24) * page}}),
-      MakeGauge("process_open_fds", "Open files and sockets", {{{}, OpenFiles()}}),
-      MakeGauge("process_max_fds", "Most open files and sockets", {{{}, MostFiles()}}),
+      MakeGauge("process_open_fds", "Open files and sockets",
+                {{{}, static_cast<double>(OpenDescriptors())}}),
+      MakeGauge("process_max_fds", "Most open files and sockets",
+                {{{}, static_cast<double>(DescriptorLimit())}}),
       MakeGauge("process_start_time_seconds", "Start, in seconds since 1970",
                 {{{}, StartTime(fields)}}),
   };

@@ -33,6 +33,12 @@ void AppendTable(std::string& page, const std::string& title, const StatusReport
   page += "</table>\n";
 }
 
+void AppendFacts(std::string& page, const std::string& title, const StatusReport::Facts& facts) {
+  std::vector<StatusReport::Row> rows;
+  for (const auto& [name, value] : facts) rows.push_back({name, value});
+  AppendTable(page, title, {"", ""}, rows);
+}
+
 }  // namespace
 
 std::string StatusPage(const StatusReport& report) {
@@ -41,10 +47,8 @@ std::string StatusPage(const StatusReport& report) {
       "<style>body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}"
       "td,th{border:1px solid #ccc;padding:.2em .6em;text-align:left}</style></head><body>\n"
       "<h1>dropoutd</h1>\n";
-  std::vector<StatusReport::Row> facts;
-  for (const auto& [name, value] : report.facts) facts.push_back({name, value});
-  AppendTable(page, "Server", {"", ""}, facts);
-  AppendTable(page, "Sessions", {"tenant", "session", "mode", "layers"}, report.sessions);
+  AppendFacts(page, "Server", report.server);
+  AppendFacts(page, "Sessions", report.sessions);
   std::vector<StatusReport::Row> errors;
   for (const RecentErrors::Entry& error : report.errors) {
     errors.push_back({absl::FormatTime("%Y-%m-%d %H:%M:%SZ", error.time, absl::UTCTimeZone()),

@@ -14,8 +14,10 @@ namespace dropoutd {
 struct StatusReport {
   using Row = std::vector<std::string>;
 
-  std::vector<std::pair<std::string, std::string>> facts;  // Name and value.
-  std::vector<Row> sessions;                               // Tenant, id, mode, layers.
+  using Facts = std::vector<std::pair<std::string, std::string>>;  // Name and value.
+
+  Facts server;
+  Facts sessions;  // How many, and what they hold; not which.
   std::vector<RecentErrors::Entry> errors;
 };
 
