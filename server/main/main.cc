@@ -1,6 +1,7 @@
 // dropoutd: dropout layers over gRPC.
 #include <pthread.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <iostream>
 
@@ -36,7 +37,8 @@ int main(int argc, char** argv) {
   dropoutd::KeepFreedMemory();
   const sigset_t signals = BlockSignals();
   const dropoutd::LogSession log(flags->log_level);
-  auto server = dropoutd::Server::Start(*flags);
+  // Main waits for signals: it stops a server that has failed as it stops any other.
+  auto server = dropoutd::Server::Start(*flags, [] { kill(getpid(), SIGTERM); });
   if (!server.ok()) {
     std::cerr << "dropoutd: " << server.status().message() << "\n";
     return 1;
@@ -61,6 +63,7 @@ int main(int argc, char** argv) {
     (*server)->Reload();
   }
   (*server)->Drain();
-  dropoutd::LogEvent(LogLevel::info, "stopped");
-  return 0;
+  const bool failed = (*server)->failed();
+  dropoutd::LogEvent(failed ? LogLevel::err : LogLevel::info, "stopped");
+  return failed ? 1 : 0;
 }

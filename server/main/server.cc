@@ -3,7 +3,6 @@
 #include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -17,6 +16,7 @@
 #include "server/base/status_macros.h"
 #include "server/kernels/simd_target.h"
 #include "server/main/auth/listen_address.h"
+#include "server/main/health/descriptor_limit.h"
 #include "server/main/metrics/engine_metrics.h"
 #include "server/main/metrics/store_metrics.h"
 #include "server/main/version.h"
@@ -105,15 +105,9 @@ Server::Server(const Flags& flags, std::unique_ptr<Security> security, std::uniq
                 kernels::SimdTarget(), kernels::SimdTargets(), flags.max_message_bytes,
                 flags.admission.bytes_in_flight}) {}
 
-// Each region holds a descriptor: as many as a process may have, and most of them left for
-// connections.
+// Each region holds a descriptor, and most are left for connections.
 std::size_t RegionLimit() {
-  rlimit limit = {};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-  getrlimit(RLIMIT_NOFILE, &limit);
-  return std::min(FaultGuard::kMaxGuards, static_cast<std::size_t>(limit.rlim_cur / 4));
+  return std::min(FaultGuard::kMaxGuards, static_cast<std::size_t>(DescriptorLimit() / 4));
 }
 
 absl::Status Server::OpenSharedMemory() {
@@ -124,7 +118,24 @@ absl::Status Server::OpenSharedMemory() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags) {
+void Server::WatchListeners(std::function<void()> on_failure) {
+  listener_watch_ = std::make_unique<ListenerWatch>(
+      addresses_, ListenerWatch::Events{
+                      .on_change =
+                          [this](bool accepting) {
+                            server_->GetHealthCheckService()->SetServingStatus(accepting);
+                          },
+                      .on_dead =
+                          [this, on_failure = std::move(on_failure)] {
+                            failed_ = true;
+                            on_failure();
+                          },
+                  });
+}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags,
+                                                      std::function<void()> on_failure) {
+  RaiseDescriptorLimit();
   DROPOUTD_ASSIGN_OR_RETURN(std::unique_ptr<Security> security, Security::Start(flags.security));
   KeepGrpcToTheEnd();
   grpc::EnableDefaultHealthCheckService(true);
@@ -159,6 +170,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags) {
   if (server->server_ == nullptr) return absl::UnavailableError("cannot start the server");
   server->server_->GetHealthCheckService()->SetServingStatus(
       dropout::v1::DropoutService::service_full_name(), true);
+  server->WatchListeners(std::move(on_failure));
   if (server->monitor_ != nullptr) {
     DROPOUTD_RETURN_IF_ERROR(server->monitor_->Listen(
         flags.metrics_listen, {.metrics = [&server = *server] { return server.Metrics(); },
@@ -174,7 +186,8 @@ Server::~Server() {
 }
 
 bool Server::IsReady() const {
-  return !admission_.draining() && (store_watch_ == nullptr || store_watch_->ok());
+  return !admission_.draining() && listener_watch_->accepting() &&
+         (store_watch_ == nullptr || store_watch_->ok());
 }
 
 MetricFamilies Server::Metrics() const {
@@ -221,6 +234,7 @@ StatusReport Server::Status() {
 
 void Server::Drain() {
   if (server_ == nullptr) return;
+  if (listener_watch_ != nullptr) listener_watch_->Stop();  // gRPC closes them.
   if (store_watch_ != nullptr) store_watch_->Stop();
   admission_.Drain();
   server_->GetHealthCheckService()->Shutdown();

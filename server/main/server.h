@@ -4,6 +4,8 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +15,7 @@
 #include "server/main/flags.h"
 #include "server/main/gate/admission.h"
 #include "server/main/gate/gate.h"
+#include "server/main/health/listener_watch.h"
 #include "server/main/health/store_watch.h"
 #include "server/main/metrics/monitor.h"
 #include "server/service/dropout_service.h"
@@ -25,8 +28,10 @@ namespace dropoutd {
 class Server {
  public:
   // Listens on every address of `flags`, or fails with a message that names the one that
-  // cannot be used.
-  static absl::StatusOr<std::unique_ptr<Server>> Start(const Flags& flags);
+  // cannot be used. `on_failure` is called once, from a thread of the server's, if it can do its
+  // work no more and has to be stopped; then failed() is true.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(
+      const Flags& flags, std::function<void()> on_failure = [] {});
   ~Server();
 
   // The addresses in the order of the flags, with the ports that were picked.
@@ -34,6 +39,8 @@ class Server {
 
   // Where metrics are; empty without --metrics_listen.
   std::string metrics_address() const { return monitor_ == nullptr ? "" : monitor_->address(); }
+
+  bool failed() const { return failed_; }
 
   // Reads certificates and tokens again.
   void Reload() { security_->Reload(); }
@@ -50,6 +57,7 @@ class Server {
   StatusReport Status();
 
   absl::Status OpenSharedMemory();
+  void WatchListeners(std::function<void()> on_failure);
 
   const Flags flags_;
   std::unique_ptr<SharedMemory> shared_memory_;
@@ -63,6 +71,8 @@ class Server {
   DropoutService service_;
   std::vector<std::string> addresses_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<ListenerWatch> listener_watch_;
+  std::atomic<bool> failed_{false};
 };
 
 }  // namespace dropoutd

@@ -11,6 +11,7 @@ import importlib
 import os
 import pathlib
 import queue
+import resource
 import shutil
 import signal
 import subprocess
@@ -41,11 +42,13 @@ class Server:
     flags: command-line flags. Without a --listen among them, or a DROPOUTD_LISTEN in env,
     the server listens on a port of the system's choice on 127.0.0.1.
     env: variables added to the server's environment.
+    max_files: its limits of open files, soft and hard.
     """
 
-    def __init__(self, *flags, env=None):
+    def __init__(self, *flags, env=None, max_files=None):
         self.flags = list(flags)
         self.env = dict(env or {})
+        self._max_files = max_files
         if not any(flag.startswith("--listen") for flag in flags) and (
                 "DROPOUTD_LISTEN" not in self.env):
             self.flags.append("--listen=127.0.0.1:0")
@@ -59,7 +62,9 @@ class Server:
     def __enter__(self):
         self._process = subprocess.Popen(
             [os.environ["DROPOUTD_BIN"], *self.flags], text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**clean_environment(), **self.env})
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**clean_environment(), **self.env},
+            preexec_fn=self._max_files and (
+                lambda: resource.setrlimit(resource.RLIMIT_NOFILE, self._max_files)))
         self._read(self._process.stdout, self._stdout.put, at_end=lambda: self._stdout.put(None))
         self._read(self._process.stderr, self._stderr.append)
         try:

@@ -1,0 +1,48 @@
+// Connections that wait to be accepted.
+#ifndef DROPOUTD_SERVER_MAIN_HEALTH_ACCEPT_QUEUE_H_
+#define DROPOUTD_SERVER_MAIN_HEALTH_ACCEPT_QUEUE_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace dropoutd {
+
+// What is seen of a listening socket's queue at one moment.
+struct AcceptQueueLook {
+  bool is_empty = true;
+  std::optional<std::uint32_t> length;  // TCP alone says.
+};
+
+// Judges a listener by its queue. A connection leaves the queue by being accepted and in no other
+// way, whatever its client does. So a queue that is never empty and never shorter than at the look
+// before has had no accept.
+class AcceptQueue {
+ public:
+  void Take(const AcceptQueueLook& look);
+
+  // How many looks in a row have seen no sign of an accept.
+  int looks_without_accept() const { return looks_; }
+
+ private:
+  int looks_ = 0;
+  std::optional<std::uint32_t> length_;
+};
+
+// Looks at a listening socket. It takes nothing from the queue and needs no descriptor.
+AcceptQueueLook LookAtQueue(int listener);
+
+// A listening socket of this process.
+struct ListenerSocket {
+  std::string address;
+  int descriptor = -1;
+};
+
+// The sockets of this process that listen at the addresses, which are as --listen takes them, with
+// the ports in use. A host name may have several.
+std::vector<ListenerSocket> FindListeners(const std::vector<std::string>& addresses);
+
+}  // namespace dropoutd
+
+#endif  // DROPOUTD_SERVER_MAIN_HEALTH_ACCEPT_QUEUE_H_
