@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <map>
+#include <vector>
 
 namespace dropoutd {
 namespace {
@@ -28,31 +29,63 @@ Coverage Multiply(const Coverage& a, const Coverage& b) {
   return product;
 }
 
-double Power(double base, std::int64_t exponent) {
-  double power = 1.0;
-  for (; exponent != 0; exponent >>= 1, base *= base) {
-    if ((exponent & 1) != 0) power *= base;
+// How many positions c blocks cover, as a share of all.
+struct Term {
+  std::size_t count;  // c, 1 or more.
+  double weight;
+};
+
+// By rising count.
+std::vector<Term> TermsOf(const Coverage& coverage, double places) {
+  std::vector<Term> terms;
+  for (const auto& [count, number] : coverage) {
+    terms.push_back({static_cast<std::size_t>(count), number / places});
   }
-  return power;
+  return terms;
+}
+
+// powers[e] = base^e by repeated squaring, the lowest bit of e first: what the lower bits of e
+// make, times the square that belongs to its highest bit. Every exponent shares the squares.
+void FillPowers(double base, std::span<double> powers) {
+  powers[0] = 1.0;
+  for (std::size_t bit = 1; bit < powers.size(); bit *= 2, base *= base) {
+    const std::size_t end = std::min(2 * bit, powers.size());
+    for (std::size_t e = bit; e < end; ++e) powers[e] = powers[e - bit] * base;
+  }
+}
+
+// The slope of the dropped share at gamma 0. One sum for both rules below, because the format fixes
+// the order of its operations.
+double SlopeAtZero(std::span<const Term> terms) {
+  double slope = 0.0;
+  for (const Term& term : terms) slope += term.weight * static_cast<double>(term.count);
+  return slope;
 }
 
 // Newton's method from 0 on the dropped share 1 - sum w_c (1-g)^c, which rises and is concave in
 // g: every step stays at or below the root, so that the first one that does not rise is the end.
-double ExactRate(double p, const Coverage& coverage, double places) {
+// Where rounding makes the steps small, kMaxSteps is the end. Below kTinyP, 1 - g has lost g, and
+// the share is g times its slope at 0.
+double ExactRate(double p, std::span<const Term> terms) {
+  constexpr double kTinyP = 0x1p-40;
+  constexpr int kMaxSteps = 4096;
+  if (p < kTinyP) return p / SlopeAtZero(terms);
+  std::vector<double> powers(terms.back().count);
   double gamma = 0.0;
-  while (true) {
+  for (int step = 0; step < kMaxSteps; ++step) {
+    FillPowers(1.0 - gamma, powers);
     double kept = 0.0;
     double slope = 0.0;
-    for (const auto& [count, number] : coverage) {
-      const double weight = number / places;
-      const double power = Power(1.0 - gamma, count - 1);
+    for (const auto& [count, weight] : terms) {
+      const double power = powers[count - 1];
       kept += weight * (power * (1.0 - gamma));
       slope += weight * (static_cast<double>(count) * power);
     }
     const double next = gamma + (p - (1.0 - kept)) / slope;
-    if (!(next > gamma) || next >= 1.0) return gamma;
+    if (!(next > gamma) || next >= 1.0) break;
     gamma = next;
   }
+  return gamma;
 }
 
 }  // namespace
@@ -75,7 +108,7 @@ double SeedRate(double p, std::span<const std::int64_t> sizes, std::span<const s
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     coverage = Multiply(coverage, AxisCoverage(sizes[i], blocks[i]));
   }
-  return ExactRate(p, coverage, positions);
+  return ExactRate(p, TermsOf(coverage, positions));
 }
 
 }  // namespace dropoutd

@@ -17,7 +17,7 @@ namespace {
 
 using Index3 = std::array<std::int64_t, BlockLayout::kMaxSpatialAxes>;
 
-// Solving for gamma takes time in proportion.
+// Solving for gamma takes time in proportion: at most a second.
 constexpr std::int64_t kMaxOverlaps = 1 << 16;
 
 absl::Status Invalid(std::string_view message) { return MakeError(Reason::kInvalidLayer, message); }
@@ -84,6 +84,38 @@ void DropBlockAt(const BlockLayout& layout, std::int64_t base, const Index3& at,
       }
     }
   }
+}
+
+// Drops the `block` - 1 elements behind each dropped one along an axis of `size` elements that are
+// `stride` apart.
+void Spread(std::int64_t size, std::int64_t stride, std::int64_t block, PackedBits& bits) {
+  std::uint8_t* const bytes = bits.data();
+  const auto count = static_cast<std::int64_t>(bits.count());
+  for (std::int64_t outer = 0; outer < count; outer += size * stride) {
+    for (std::int64_t line = outer; line < outer + stride; ++line) {
+      std::int64_t dropped_until = 0;
+      for (std::int64_t x = 0; x < size; ++x) {
+        const std::int64_t element = line + x * stride;
+        std::uint8_t& byte = bytes[element / 8];
+        const auto bit = static_cast<std::uint8_t>(1u << (element % 8));
+        if ((byte & bit) == 0) dropped_until = x + block;
+        if (x < dropped_until) byte &= static_cast<std::uint8_t>(~bit);
+      }
+    }
+  }
+}
+
+// Whether the seeds' blocks have so many elements together that it is quicker to spread the seeds
+// along each axis than to drop block after block, which can take the square of the map's size.
+bool AreBlocksMany(const BlockLayout& layout) {
+  constexpr double kMost = 8.0;  // Times the map.
+  double elements = layout.gamma * static_cast<double>(layout.places);
+  double map = 1.0;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(layout.spatial_axes); ++i) {
+    elements *= static_cast<double>(layout.blocks[i]);
+    map *= static_cast<double>(layout.sizes[i]);
+  }
+  return elements > kMost * map;
 }
 
 // Coordinates of seed place `place` of a map.
@@ -181,11 +213,19 @@ PackedBits DrawBlocks(const BlockLayout& layout, const kernels::BernoulliStream&
                       std::uint64_t first_index) {
   PackedBits bits =
       PackedBits::AllKept(static_cast<std::size_t>(layout.samples * layout.sample_stride));
+  const bool spread = AreBlocksMany(layout);
+  BlockLayout drops = layout;
+  if (spread) drops.blocks.fill(1);
   ForEachSeed(layout, seeds, first_index, [&](std::int64_t map, std::int64_t place) {
     const std::int64_t base = map / layout.channels * layout.sample_stride +
                               map % layout.channels * layout.channel_stride;
-    DropBlockAt(layout, base, CornerOf(layout, place), bits.data());
+    DropBlockAt(drops, base, CornerOf(layout, place), bits.data());
   });
+  if (spread) {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(layout.spatial_axes); ++i) {
+      Spread(layout.sizes[i], layout.strides[i], layout.blocks[i], bits);
+    }
+  }
   return bits;
 }
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Writes mask_vectors.json, known answers made by mask_reference.py and noise_reference.py. Always the same bytes."""
+"""Writes mask_vectors.json, known answers made by the references of this folder. Always the same bytes."""
 
 import hashlib
 import json
 import pathlib
 import struct
 
+import block_vectors
 import mask_reference as reference
 import noise_vectors
 
@@ -35,7 +36,7 @@ numpy_legacy_streams: seed, doubles (the first ones, hex floats).
 numpy_legacy_sessions: seed, forwards: masks drawn one after the other from one stream, each with
   p, shape, broadcast_axes, noise_shape, kept, bits.
 """
-COMMENT += noise_vectors.COMMENT
+COMMENT += noise_vectors.COMMENT + block_vectors.COMMENT
 
 MAX_64 = 2**64 - 1
 BIG_SEED = 0x0123456789ABCDEF
@@ -293,6 +294,7 @@ def make():
         "numpy_legacy_streams": numpy_stream_entries(),
         "numpy_legacy_sessions": numpy_session_entries(),
         **noise_vectors.sections(identity, time_arguments),
+        **block_vectors.sections(),
     }
     blocks = []
     for name, entries in sections.items():

@@ -1,0 +1,70 @@
+"""drop_block at any p of a float64: each call is answered, and the server still ends when it is asked to."""
+
+import unittest
+
+import harness
+import numpy as np
+from client_helpers import Client, kept_elements, pb, to_array
+
+# A call takes milliseconds. Far more than a slow machine needs, far less than a loop without an end.
+CALL_SECONDS = 60
+STOP_SECONDS = 60
+
+# Of each range of float64, down to the smallest; the named ones did not end once.
+RATES = sorted({1e-300, 2e-308, 1e-310, 1.3e-315, 5e-324, 1e-17, 2.0**-40, 2.0**-41,
+                float.fromhex("0x1.f991d80000316p-32"), 0.1, 1 - 2.0**-53,
+                *(2.0**exponent for exponent in range(-1074, 0, 67))})
+MAPS = [(8, 8), (5,), (6, 7, 9)]
+SESSION = "any-rate"
+
+
+class AnyRateTest(unittest.TestCase):
+    def setUp(self):
+        self.server = self.enterContext(harness.Server("--drain_timeout=2s"))
+        self.client = self.enterContext(Client(self.server.address))
+        self.client.create_session(SESSION, ttl={"seconds": 3600}, seed=1)
+
+    def layer(self, layer_id, p, block, **options):
+        self.client.create_layer(SESSION, pb.Layer(
+            layer_id=layer_id, p=p, drop_block=pb.DropBlock(block_size=[block], **options)))
+
+    def forward(self, layer_id, x):
+        return self.client.service.Forward(pb.ForwardRequest(
+            session_id=SESSION, layer_id=layer_id, step=1, input=pb.Tensor(
+                dtype=pb.DATA_TYPE_FLOAT32, shape=x.shape, data=x.tobytes())),
+            timeout=CALL_SECONDS).output
+
+    def mask(self, layer_id, shape, step=1):
+        return self.client.service.GetMask(pb.GetMaskRequest(
+            session_id=SESSION, layer_id=layer_id, step=step, shape=shape), timeout=CALL_SECONDS)
+
+    def test_any_p_is_answered(self):
+        for sizes in MAPS:
+            shape = (2, 3, *sizes)
+            x = np.ones(shape, np.float32)
+            for block in (1, 3, 7):
+                for p in RATES:
+                    layer_id = f"{p} {block} {sizes}"
+                    self.layer(layer_id, p, block)
+                    kept = to_array(self.forward(layer_id, x)) != 0
+                    np.testing.assert_array_equal(
+                        kept, kept_elements(self.mask(layer_id, shape)), layer_id)
+                    if p < 2.0**-60:
+                        self.assertTrue(kept.all(), layer_id)
+                    self.client.delete_layer(SESSION, layer_id)
+
+    def test_many_large_blocks_are_answered(self):
+        # Dropped one after the other, these blocks have 2^39 elements.
+        self.layer("large", 1 - 2.0**-53, 256, channel_axis=-1)
+        self.assertLess(kept_elements(self.mask("large", (1, 4096, 4096, 1))).sum(), 100)
+
+    def test_equations_with_the_most_terms_are_answered(self):
+        self.layer("most terms", float.fromhex("0x1.f991d80000316p-32"), 65536)
+        self.mask("most terms", (1, 1, 131071))
+
+    def tearDown(self):
+        self.assertEqual(self.server.terminate(STOP_SECONDS), 0, self.server.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
