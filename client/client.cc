@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/answer_places.h"
 #include "client/call_context.h"
 #include "client/connection.h"
 #include "client/convert.h"
@@ -96,7 +97,12 @@ class Client::Impl {
             },
             [this](const MappedRegion& region) {
               DeleteSharedMemory(region.session_id(), region.region_id()).IgnoreError();
-            }) {}
+            }),
+        places_([this](const std::string& session_id) {
+          v1::GetSessionRequest request;
+          request.set_session_id(session_id);
+          return Call(Rpc::kGetSession, &Stub::GetSession, request);
+        }) {}
 
   // Sends `request`, again where that is safe, and returns the answer.
   template <typename Request, typename Response>
@@ -124,21 +130,25 @@ class Client::Impl {
     return response;
   }
 
-  // The same for a Forward or Backward, by the transport of the options.
+  // The same for a Forward or Backward, by the transport of the options. A place that does not fit
+  // is refused before the call is sent, which may forget the step.
   absl::StatusOr<StepAnswer> Step(Rpc rpc, StepCall call) {
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point start = Clock::now();
+    if (absl::Status fits = places_.Check(call); !fits.ok()) return fits;
+    const Clock::duration spent = Clock::now() - start;
     call.is_safe = IdempotencyOf(rpc) != Idempotency::kUnsafe;
     absl::StatusOr<StepAnswer> answer;
     const absl::Status status = RunWithRetries(options_, IdempotencyOf(rpc),
                                                SystemRetryEnvironment(), [&](TimeLeft time_left) {
+                                                 if (time_left.has_value()) *time_left -= spent;
                                                  answer = steps_.Call(call, time_left);
                                                  return answer.status();
                                                });
     if (!status.ok()) return status;
-    if (call.place.data != nullptr && answer->received_bytes != call.place.byte_size) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the place for the answer has ", call.place.byte_size,
-                       " bytes, the answer has ", answer->received_bytes));
-    }
+    // The layer may be another by now.
+    if (call.place.data == nullptr) return answer;
+    if (absl::Status fits = CheckPlace(call.place, answer->received_bytes); !fits.ok()) return fits;
     return answer;
   }
 
@@ -163,6 +173,7 @@ class Client::Impl {
   const ClientOptions options_;
   Connection connection_;
   StepTransports steps_;
+  AnswerPlaces places_;
 };
 
 absl::StatusOr<Client> Client::Connect(const std::string& address, ClientOptions options) {
@@ -271,9 +282,12 @@ absl::StatusOr<ForwardResult> Client::ForwardInto(const StepRef& step, const Ten
   v1::ForwardRequest request;
   ToProto(step, &request);
   request.set_return_mask(return_mask);
-  absl::StatusOr<StepAnswer> answer =
-      impl_->Step(Rpc::kForward,
-                  {true, step.session_id, request.SerializeAsString(), input, {output, byte_size}});
+  absl::StatusOr<StepAnswer> answer = impl_->Step(Rpc::kForward, {true,
+                                                                  step.session_id,
+                                                                  step.layer_id,
+                                                                  request.SerializeAsString(),
+                                                                  input,
+                                                                  {output, byte_size}});
   if (!answer.ok()) return answer.status();
   v1::ForwardResponse response;
   if (!response.ParseFromString(answer->rest)) return Unreadable();
@@ -299,6 +313,7 @@ absl::StatusOr<BackwardResult> Client::BackwardInto(const StepRef& step,
   absl::StatusOr<StepAnswer> answer = impl_->Step(
       options.release ? Rpc::kBackwardRelease : Rpc::kBackward, {false,
                                                                  step.session_id,
+                                                                 step.layer_id,
                                                                  request.SerializeAsString(),
                                                                  output_gradient,
                                                                  {input_gradient, byte_size}});

@@ -41,9 +41,7 @@ absl::StatusOr<StepAnswer> CallUnary(Channel& channel, const StepCall& call,
   queue.Next(&tag, &good);
   if (!status.ok()) return ToAbslStatus(status, context);
   StepAnswer answer;
-  if (!ReadAnswer(response, call.place, &answer)) {
-    return absl::InternalError("the answer does not parse, or does not fit its place");
-  }
+  if (absl::Status read = ReadAnswer(response, call.place, &answer); !read.ok()) return read;
   return answer;
 }
 

@@ -60,16 +60,22 @@ grpc::ByteBuffer Request(const StepCall& call, const Found& input,
   return grpc::ByteBuffer(&slice, 1);
 }
 
-// Moves the answer from its region to where the caller wants it.
-void Deliver(const Found& output, const StepCall& call, StepAnswer* answer) {
-  const char* const data = output.region->data() + output.offset;
-  const std::size_t size = call.tensor.byte_size;
-  answer->received_bytes = size;
-  if (call.place.data == nullptr) {
-    answer->tensor.data.assign(data, size);
-  } else if (call.place.data != data) {
-    std::memcpy(call.place.data, data, size);
+// Moves the answer from its region to where the caller wants it. Its size is its own, which may be
+// neither the request's nor the place's.
+absl::Status Deliver(const Found& output, const StepCall& call, StepAnswer* answer) {
+  const std::optional<std::size_t> size = ByteSizeOf(answer->tensor.dtype, answer->tensor.shape);
+  if (!size.has_value() || *size > output.region->size() - output.offset) {
+    return absl::InternalError("the answer does not fit the region that it is in");
   }
+  const char* const data = output.region->data() + output.offset;
+  if (call.place.data == nullptr) {
+    answer->tensor.data.assign(data, *size);
+  } else {
+    if (absl::Status fits = CheckPlace(call.place, *size); !fits.ok()) return fits;
+    if (call.place.data != data && *size != 0) std::memcpy(call.place.data, data, *size);
+  }
+  answer->received_bytes = *size;
+  return absl::OkStatus();
 }
 
 bool IsRegionGone(const absl::Status& status) { return ErrorReason(status) == "REGION_NOT_FOUND"; }
@@ -106,7 +112,9 @@ absl::StatusOr<StepAnswer> CallOnce(Connection& connection, SharedRegions& regio
     // A layer whose answer has another size than its input: it comes in the message.
     answer = CallUnary(*channel, call, Request(call, *input, std::nullopt), time_left);
   } else if (answer.ok()) {
-    Deliver(*output, call, &*answer);
+    if (absl::Status delivered = Deliver(*output, call, &*answer); !delivered.ok()) {
+      return delivered;
+    }
   }
   if (!IsRegionFree(answer)) staging.Drop();
   return answer;

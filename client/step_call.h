@@ -15,6 +15,7 @@ namespace dropout {
 struct StepCall {
   bool is_forward = true;
   std::string session_id;
+  std::string layer_id;
   std::string fields;  // The request without its tensor, serialised.
   TensorView tensor;
   OutputPlace place;

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "dropout/v1/tensor.pb.h"
 
 namespace dropout {
@@ -78,7 +80,8 @@ bool ReadData(CodedInputStream& in, std::size_t size, OutputPlace place, StepAns
   const std::size_t at = answer->received_bytes;
   answer->received_bytes += size;
   if (place.data != nullptr) {
-    return size <= place.byte_size - at &&
+    // The shape came first, and the place has its size. The bytes may still be more.
+    return at <= place.byte_size && size <= place.byte_size - at &&
            in.ReadRaw(static_cast<char*>(place.data) + at, static_cast<int>(size));
   }
   std::string& data = answer->tensor.data;
@@ -112,15 +115,6 @@ bool ReadMessage(CodedInputStream& in, Field field) {
   return whole;
 }
 
-// What the whole tensor will have, as its shape says; 0 if that makes no sense.
-std::size_t WholeSize(const Tensor& tensor) {
-  std::size_t size = ElementSize(tensor.dtype);
-  for (const std::int64_t axis : tensor.shape) {
-    if (axis < 0 || __builtin_mul_overflow(size, static_cast<std::size_t>(axis), &size)) return 0;
-  }
-  return size;
-}
-
 bool ReadShape(CodedInputStream& in, Tensor* tensor) {
   int length = 0;
   if (!ReadLength(in, &length)) return false;
@@ -148,9 +142,12 @@ bool ReadTensor(CodedInputStream& in, OutputPlace place, StepAnswer* answer) {
     if (tag == DelimitedTag(v1::Tensor::kDataFieldNumber)) {
       int length = 0;
       if (!ReadLength(in, &length)) return false;
+      const std::size_t whole = ByteSizeOf(answer->tensor.dtype, answer->tensor.shape).value_or(0);
       if (place.data == nullptr) {
-        const std::size_t whole = WholeSize(answer->tensor);
         answer->tensor.data.reserve(whole < kMostReserved ? whole : 0);
+      } else if (absl::Status fits = CheckPlace(place, whole); !fits.ok()) {
+        answer->misfit = std::move(fits);
+        return false;
       }
       return ReadData(in, static_cast<std::size_t>(length), place, answer);
     }
@@ -204,6 +201,11 @@ bool ReadExchangeField(CodedInputStream& in, std::uint32_t tag, OutputPlace plac
   return WireFormatLite::SkipField(&in, tag);
 }
 
+absl::Status NotRead(const StepAnswer& answer) {
+  if (!answer.misfit.ok()) return answer.misfit;
+  return absl::InternalError("the answer does not parse");
+}
+
 // Calls field(stream, tag) for each field of a whole message.
 template <typename Field>
 bool ReadAll(const grpc::ByteBuffer& bytes, Field field) {
@@ -237,17 +239,36 @@ grpc::ByteBuffer ExchangeDataBytes(Piece piece, bool has_more, MemoryLoan& loan)
               piece, loan);
 }
 
-bool ReadAnswer(const grpc::ByteBuffer& bytes, OutputPlace place, StepAnswer* answer) {
-  return ReadAll(bytes, [&](CodedInputStream& in, std::uint32_t tag) {
-    return ReadAnswerField(in, tag, place, answer);
-  });
+std::optional<std::size_t> ByteSizeOf(DataType dtype, const std::vector<std::int64_t>& shape) {
+  std::size_t size = ElementSize(dtype);
+  if (size == 0) return std::nullopt;
+  for (const std::int64_t axis : shape) {
+    if (axis < 0 || __builtin_mul_overflow(size, static_cast<std::size_t>(axis), &size)) {
+      return std::nullopt;
+    }
+  }
+  return size;
 }
 
-bool ReadExchange(const grpc::ByteBuffer& bytes, OutputPlace place, StepAnswer* answer,
-                  ExchangeHead* head) {
-  return ReadAll(bytes, [&](CodedInputStream& in, std::uint32_t tag) {
+absl::Status CheckPlace(OutputPlace place, std::size_t answer_size) {
+  if (place.byte_size == answer_size) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("the place for the answer has ", place.byte_size,
+                                                 " bytes, must have the answer's ", answer_size));
+}
+
+absl::Status ReadAnswer(const grpc::ByteBuffer& bytes, OutputPlace place, StepAnswer* answer) {
+  const bool good = ReadAll(bytes, [&](CodedInputStream& in, std::uint32_t tag) {
+    return ReadAnswerField(in, tag, place, answer);
+  });
+  return good ? absl::OkStatus() : NotRead(*answer);
+}
+
+absl::Status ReadExchange(const grpc::ByteBuffer& bytes, OutputPlace place, StepAnswer* answer,
+                          ExchangeHead* head) {
+  const bool good = ReadAll(bytes, [&](CodedInputStream& in, std::uint32_t tag) {
     return ReadExchangeField(in, tag, place, answer, head);
   });
+  return good ? absl::OkStatus() : NotRead(*answer);
 }
 
 }  // namespace dropout

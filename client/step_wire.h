@@ -6,8 +6,12 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "client/memory_loan.h"
 #include "dropout/types.h"
 #include "dropout/v1/step.pb.h"
@@ -21,11 +25,18 @@ struct OutputPlace {
   std::size_t byte_size = 0;
 };
 
+// What a tensor of this type and shape has; nothing if that makes no sense.
+std::optional<std::size_t> ByteSizeOf(DataType dtype, const std::vector<std::int64_t>& shape);
+
+// INVALID_ARGUMENT if memory of the caller's has not exactly the answer's size.
+absl::Status CheckPlace(OutputPlace place, std::size_t answer_size);
+
 // The answer to a Forward or Backward, while it arrives.
 struct StepAnswer {
   Tensor tensor;                   // Without bytes where they go to the caller's memory.
   std::size_t received_bytes = 0;  // Of the tensor, wherever they went.
   std::string rest;                // The message's other fields, serialised.
+  absl::Status misfit;             // That the caller's memory has not the answer's size.
 };
 
 // A piece of a tensor's bytes.
@@ -47,18 +58,18 @@ grpc::ByteBuffer ExchangeBytes(int number, const std::string& fields, const Tens
 // A further message of an operation.
 grpc::ByteBuffer ExchangeDataBytes(Piece piece, bool has_more, MemoryLoan& loan);
 
-// Reads a ForwardResponse or BackwardResponse. False if it does not parse, or does not fit
-// `place`.
-bool ReadAnswer(const grpc::ByteBuffer& bytes, OutputPlace place, StepAnswer* answer);
+// Reads a ForwardResponse or BackwardResponse. INTERNAL if it does not parse, INVALID_ARGUMENT if
+// the answer's size is not that of `place`, of which nothing is written then.
+absl::Status ReadAnswer(const grpc::ByteBuffer& bytes, OutputPlace place, StepAnswer* answer);
 
-// Reads a message of an Exchange's answer; `error` is set if it is one.
+// Reads a message of an Exchange's answer, as ReadAnswer; `error` is set if it is one.
 struct ExchangeHead {
   bool has_more = false;
   bool is_error = false;
   v1::Error error;
 };
-bool ReadExchange(const grpc::ByteBuffer& bytes, OutputPlace place, StepAnswer* answer,
-                  ExchangeHead* head);
+absl::Status ReadExchange(const grpc::ByteBuffer& bytes, OutputPlace place, StepAnswer* answer,
+                          ExchangeHead* head);
 
 }  // namespace dropout
 

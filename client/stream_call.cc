@@ -72,9 +72,9 @@ class ExchangeStream {
       }
       if (!std::exchange(is_read_, false)) continue;
       ExchangeHead head;
-      if (!ReadExchange(incoming_, call.place, &answer, &head)) {
+      if (absl::Status read = ReadExchange(incoming_, call.place, &answer, &head); !read.ok()) {
         broken_ = true;
-        return absl::InternalError("the answer does not parse, or does not fit its place");
+        return read;
       }
       if (head.is_error) error = ToAbslStatus(head.error);
       is_answered = head.is_error || !head.has_more;

@@ -151,8 +151,13 @@ class Client {
   absl::StatusOr<ForwardResult> Forward(const StepRef& step, const TensorView& input,
                                         bool return_mask = false);
 
-  // The same with the output's bytes in the caller's memory, which has exactly as many, instead of
-  // in the result. `output` may be the input's own place. After an error its bytes may be anything.
+  // The same with the output's bytes in the caller's memory instead of in the result. `byte_size`
+  // is exactly the output's: that of the input, or for a linear drop_connect that of out_features
+  // numbers for in_features. INVALID_ARGUMENT otherwise, shorter or longer, before anything is sent
+  // to the layer; for this the client asks the server once for each layer (GetSession), and once
+  // more before it refuses. Bytes past byte_size are never written. Null and 0: as Forward; null
+  // with another size is INVALID_ARGUMENT. `output` may be the input's own place. After an error
+  // its bytes may be anything.
   absl::StatusOr<ForwardResult> ForwardInto(const StepRef& step, const TensorView& input,
                                             void* output, std::size_t byte_size,
                                             bool return_mask = false);
