@@ -188,6 +188,12 @@ Client& Client::operator=(Client&&) noexcept = default;
 Client::~Client() = default;
 
 absl::StatusOr<Session> Client::CreateSession(const SessionOptions& options) {
+  for (std::size_t i = 0; i < options.layers.size(); ++i) {
+    if (absl::Status given = CheckP(options.layers[i], absl::StrCat("layers[", i, "].p"));
+        !given.ok()) {
+      return given;
+    }
+  }
   v1::CreateSessionRequest request;
   ToProto(options, &request);
   // Without an id a repetition would make a second session.
@@ -240,6 +246,7 @@ absl::StatusOr<Session> Client::ForkSession(const std::string& session_id,
 }
 
 absl::StatusOr<Layer> Client::CreateLayer(const std::string& session_id, const Layer& layer) {
+  if (absl::Status given = CheckP(layer, "layer.p"); !given.ok()) return given;
   v1::CreateLayerRequest request;
   request.set_session_id(session_id);
   ToProto(layer, request.mutable_layer());
@@ -247,6 +254,7 @@ absl::StatusOr<Layer> Client::CreateLayer(const std::string& session_id, const L
 }
 
 absl::StatusOr<Layer> Client::UpdateLayer(const std::string& session_id, const Layer& layer) {
+  if (absl::Status given = CheckP(layer, "layer.p"); !given.ok()) return given;
   v1::UpdateLayerRequest request;
   request.set_session_id(session_id);
   ToProto(layer, request.mutable_layer());

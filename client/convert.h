@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "dropout/types.h"
 #include "dropout/v1/dropout_service.pb.h"
 
@@ -15,6 +17,10 @@ namespace dropout {
 
 void ToProto(const TensorView& tensor, v1::Tensor* message);
 void ToProto(const Layer& layer, v1::Layer* message);
+
+// INVALID_ARGUMENT, which names `field`, for a layer with neither p nor a schedule.
+absl::Status CheckP(const Layer& layer, absl::string_view field);
+
 void ToProto(const Parameter& parameter, v1::Parameter* message);
 
 // The session_id is taken as it is, also where it is empty.

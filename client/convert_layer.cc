@@ -2,6 +2,7 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/str_cat.h"
 #include "client/convert.h"
 
 namespace dropout {
@@ -213,11 +214,18 @@ Schedule ScheduleOf(const v1::Schedule& message) {
 
 }  // namespace
 
+absl::Status CheckP(const Layer& layer, absl::string_view field) {
+  if (layer.p.has_value() || layer.schedule.has_value()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, ": not given for layer \"", layer.layer_id,
+                   "\", must be in [0, 1) where there is no schedule; 0 drops nothing"));
+}
+
 void ToProto(const Layer& layer, v1::Layer* message) {
   message->set_layer_id(layer.layer_id);
   message->set_mode(static_cast<v1::Mode>(layer.mode));
   message->set_revision(layer.revision);
-  message->set_p(layer.p);
+  message->set_p(layer.p.value_or(0.0));
   message->set_generator(static_cast<v1::Generator>(layer.generator));
   message->set_scaling(static_cast<v1::Scaling>(layer.scaling));
   if (layer.schedule.has_value()) {

@@ -134,8 +134,9 @@ void Report(const Context& context, const BenchArguments& arguments, const Subje
             std::chrono::duration<double> elapsed, const std::vector<Summary>& summaries) {
   const LoadOptions& load = arguments.load;
   if (!context.options.json) {
-    std::cout << subject.variant << ", p " << subject.layer.p << ", " << NameOf(subject.dtype)
-              << ' ' << FormatShape(arguments.shape) << ", " << context.options.transport << ", ";
+    std::cout << subject.variant << ", p " << subject.layer.p.value_or(kP) << ", "
+              << NameOf(subject.dtype) << ' ' << FormatShape(arguments.shape) << ", "
+              << context.options.transport << ", ";
     if (load.rate > 0) std::cout << load.rate << " calls a second, ";
     std::cout << "concurrency " << load.concurrency << ", "
               << absl::StrFormat("%.1f s\n\n", elapsed.count());

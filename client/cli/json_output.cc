@@ -82,7 +82,7 @@ Json ScheduleJson(const PiecewiseSchedule& s) {
 
 Json ToJson(const Layer& layer) {
   Json json = {{"layer_id", layer.layer_id},           {"mode", NameOf(layer.mode)},
-               {"revision", layer.revision},           {"p", Number(layer.p)},
+               {"revision", layer.revision},           {"p", Number(layer.p.value_or(0.0))},
                {"generator", NameOf(layer.generator)}, {"scaling", NameOf(layer.scaling)},
                {"variant", NameOf(layer.variant)}};
   if (layer.schedule) {

@@ -15,6 +15,9 @@
 namespace dropout::cli {
 namespace {
 
+constexpr char kHowToGiveP[] =
+    "--p P, the probability that an element is dropped, in [0, 1), or with --schedule SCHEDULE";
+
 struct LayerArguments {
   std::string session_id;
   std::string layer_id;
@@ -51,6 +54,7 @@ void Create(Context& context, const LayerArguments& arguments) {
   Layer layer;
   layer.layer_id = arguments.layer_id;
   CheckLocal(Apply(arguments.layer, &layer));
+  CheckLocal(CheckP(layer, kHowToGiveP));
   PrintLayer(context, CallResult(context.client().CreateLayer(arguments.session_id, layer)));
 }
 
@@ -63,7 +67,13 @@ void Update(Context& context, const LayerArguments& arguments) {
                                   " is of a variant or schedule that this program does not know; "
                                   "\"call UpdateLayer\" can change it"));
   }
+  const bool had_schedule = layer.schedule.has_value();
   CheckLocal(Apply(arguments.layer, &layer));
+  // Under its schedule the layer may never have been given a p.
+  if (had_schedule && !layer.schedule && !arguments.layer.p && layer.p == 0.0) {
+    std::cerr << "warning: layer " << layer.layer_id
+              << " has no schedule now and p 0: it drops nothing; --p gives it a p\n";
+  }
   PrintLayer(context, CallResult(context.client().UpdateLayer(arguments.session_id, layer)));
 }
 

@@ -97,7 +97,8 @@ absl::Status ApplyField(const std::string& name, const std::string& text, Varian
 
 void AddLayerOptions(CLI::App* app, LayerOptions* options) {
   AddParsed(
-      app, "--p", "P", "Probability that an element is dropped, in [0, 1) (default 0)",
+      app, "--p", "P",
+      "Probability that an element is dropped, in [0, 1); a new layer needs it or --schedule",
       [options](const std::string& text) { return ParseNumber(text, &options->p.emplace()); });
   AddEnum(app, "--generator", &options->generator, "Source of random bits (default philox)");
   AddEnum(app, "--scaling", &options->scaling,
@@ -137,6 +138,12 @@ absl::Status Apply(const LayerOptions& options, Layer* layer) {
   return absl::OkStatus();
 }
 
+absl::Status CheckP(const Layer& layer, absl::string_view how) {
+  if (layer.p || layer.schedule) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("p: not given for layer \"", layer.layer_id, "\": give it with ", how));
+}
+
 absl::StatusOr<Layer> ParseLayer(absl::string_view text) {
   const std::vector<absl::string_view> parts = absl::StrSplit(text, ',');
   Layer layer;
@@ -153,6 +160,12 @@ absl::StatusOr<Layer> ParseLayer(absl::string_view text) {
     if (!status.ok()) return status;
   }
   absl::Status status = Apply(options, &layer);
+  if (status.ok()) {
+    status = CheckP(layer,
+                    absl::StrCat("\"", layer.layer_id,
+                                 ",p=0.5\", the probability that an element is dropped, in [0, 1), "
+                                 "or with schedule=SCHEDULE"));
+  }
   if (!status.ok()) return status;
   return layer;
 }

@@ -33,9 +33,12 @@ void AddLayerOptions(CLI::App* app, LayerOptions* options);
 // INVALID_ARGUMENT for a field that the variant does not have, or a value that it cannot have.
 absl::Status Apply(const LayerOptions& options, Layer* layer);
 
+// INVALID_ARGUMENT for a new layer with neither p nor a schedule; `how` says how to give p.
+absl::Status CheckP(const Layer& layer, absl::string_view how);
+
 // Reads "id,p=0.5,generator=numpy_legacy,scaling=none,broadcast_axes=1:2,mode=eval" or
-// "id,variant=drop_block,block_size=7,schedule=linear:0:0.5:0:1000"; all but the id can be left
-// out, in any order, each at most once. INVALID_ARGUMENT for other text.
+// "id,variant=drop_block,block_size=7,schedule=linear:0:0.5:0:1000"; all but the id, and p or
+// schedule, can be left out, in any order, each at most once. INVALID_ARGUMENT for other text.
 absl::StatusOr<Layer> ParseLayer(absl::string_view text);
 
 }  // namespace dropout::cli

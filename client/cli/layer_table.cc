@@ -22,7 +22,7 @@ std::string DescribeVariant(const Variant& variant) {
 }
 
 std::string DescribeP(const Layer& layer) {
-  return layer.schedule ? FormatSchedule(*layer.schedule) : FormatField(layer.p);
+  return layer.schedule ? FormatSchedule(*layer.schedule) : FormatField(layer.p.value_or(0.0));
 }
 
 }  // namespace

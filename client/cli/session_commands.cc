@@ -119,7 +119,8 @@ void AddCreate(CLI::App* group, Context& context) {
               session->layers.push_back(*layer);
             }
           },
-          "A layer to create with it, as id,p=0.5,generator=numpy_legacy,scaling=none,"
+          "A layer to create with it, with p or schedule, as "
+          "id,p=0.5,generator=numpy_legacy,scaling=none,"
           "broadcast_axes=1:2,mode=eval or id,variant=drop_block,block_size=7,"
           "schedule=linear:0:0.5:0:1000; can be given again")
       ->type_name("LAYER")

@@ -124,6 +124,7 @@ class Client {
   Client& operator=(Client&&) noexcept;
   ~Client();
 
+  // INVALID_ARGUMENT, and nothing is sent, for a layer with neither p nor a schedule.
   absl::StatusOr<Session> CreateSession(const SessionOptions& options);
   absl::StatusOr<Session> GetSession(const std::string& session_id);
   // page_size 0: the server's default.
@@ -139,6 +140,7 @@ class Client {
   absl::StatusOr<Session> ForkSession(const std::string& session_id,
                                       const std::string& new_session_id = "");
 
+  // As CreateSession for a layer without p.
   absl::StatusOr<Layer> CreateLayer(const std::string& session_id, const Layer& layer);
   absl::StatusOr<Layer> UpdateLayer(const std::string& session_id, const Layer& layer);
   absl::Status DeleteLayer(const std::string& session_id, const std::string& layer_id);

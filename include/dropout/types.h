@@ -147,7 +147,9 @@ struct Layer {
   std::string layer_id;
   Mode mode = Mode::kUnspecified;  // Unspecified in a request: the session's.
   std::uint64_t revision = 0;      // Set by the server.
-  double p = 0.0;                  // In [0, 1). Not used with a schedule.
+  // In [0, 1). Without a schedule a new layer must have it, also where it is 0: the client refuses
+  // a layer that would drop nothing unasked. Not used with a schedule. Always set in an answer.
+  std::optional<double> p;
   Generator generator = Generator::kUnspecified;
   Scaling scaling = Scaling::kUnspecified;
   std::optional<Schedule> schedule;  // Empty: p is constant.

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "client/cli/field_text.h"
 #include "client/cli/layer_table.h"
@@ -29,8 +30,8 @@ TEST(LayerOptionsTest, ParsesEverySetting) {
   EXPECT_EQ(std::get<Dropout>(layer->variant).broadcast_axes, (Axes{1, -2}));
 }
 
-TEST(LayerOptionsTest, OnlyTheIdIsRequired) {
-  const auto layer = ParseLayer("id");
+TEST(LayerOptionsTest, OnlyTheIdAndPAreRequired) {
+  const auto layer = ParseLayer("id,p=0");
   ASSERT_TRUE(layer.ok()) << layer.status();
   EXPECT_EQ(layer->p, 0.0);
   EXPECT_EQ(layer->mode, Mode::kUnspecified);
@@ -40,7 +41,7 @@ TEST(LayerOptionsTest, OnlyTheIdIsRequired) {
 
 TEST(LayerOptionsTest, ParsesEveryVariantWithItsFields) {
   const auto parse = [](const char* text) {
-    const auto layer = ParseLayer(text);
+    const auto layer = ParseLayer(absl::StrCat(text, ",p=0.5"));
     EXPECT_TRUE(layer.ok()) << layer.status();
     return layer.ok() ? layer->variant : Variant();
   };
@@ -92,7 +93,16 @@ TEST(LayerOptionsTest, SchedulesReadBackAsTheyAreWritten) {
     ASSERT_TRUE(layer->schedule.has_value());
     EXPECT_EQ(FormatSchedule(*layer->schedule), text);
   }
-  EXPECT_FALSE(ParseLayer("id,schedule=none")->schedule.has_value());
+  EXPECT_FALSE(ParseLayer("id,p=0.5,schedule=none")->schedule.has_value());
+}
+
+TEST(LayerOptionsTest, AsksForP) {
+  for (const char* text : {"id", "id,variant=gaussian", "id,schedule=none"}) {
+    EXPECT_EQ(ParseLayer(text).status().message(),
+              "p: not given for layer \"id\": give it with \"id,p=0.5\", the probability that an "
+              "element is dropped, in [0, 1), or with schedule=SCHEDULE");
+  }
+  EXPECT_FALSE(ParseLayer("id,schedule=curriculum:0.5:0.1")->p.has_value());
 }
 
 TEST(LayerOptionsTest, RefusesOtherText) {
@@ -186,7 +196,7 @@ TEST(LayerTableTest, ShowsTheVariantsFieldsAndTheSchedule) {
   std::ostringstream out;
   PrintLayers(out, {*ParseLayer("a,p=0.1,variant=drop_block,block_size=3:5,gamma=exact"),
                     *ParseLayer("b,schedule=linear:0:0.5:0:1000,variant=variational"),
-                    *ParseLayer("c,variant=stochastic_depth,depth_mode=row")});
+                    *ParseLayer("c,p=0.5,variant=stochastic_depth,depth_mode=row")});
   const std::string text = out.str();
   EXPECT_NE(text.find("drop_block, block_size 3:5, channel_axis 1, gamma exact"), std::string::npos)
       << text;

@@ -54,7 +54,7 @@ TEST(RootCommandTest, EveryCommandParses) {
   const std::vector<std::vector<std::string>> lines = {
       {"session", "create"},
       {"session", "create", "--id", "i", "--seed", "18446744073709551615", "--mode", "eval",
-       "--ttl", "1h30m", "--layer", "a,p=0.5", "--layer", "b"},
+       "--ttl", "1h30m", "--layer", "a,p=0.5", "--layer", "b,p=0"},
       {"session", "get", "s"},
       {"session", "list", "--page-size", "5", "--all"},
       {"session", "delete", "s"},
@@ -114,6 +114,7 @@ TEST(RootCommandTest, WrongUsage) {
       {"session", "create", "--seed", "1x"},
       {"session", "create", "--ttl", "5"},
       {"session", "create", "--layer", "a,p=x"},
+      {"session", "create", "--layer", "a"},
       {"session", "create", "--mode", "TRAIN"},
       {"layer", "create", "s", "l", "--p", "x"},
       {"layer", "create", "s", "l", "--variant", "other"},

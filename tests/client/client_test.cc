@@ -91,6 +91,7 @@ TEST_F(ClientTest, CreateSession) {
   options.seed = 5;
   options.layers.resize(1);
   options.layers[0].layer_id = "drop";
+  options.layers[0].p = 0.0;
   options.mode = Mode::kEval;
   options.ttl = seconds(3);
 
@@ -107,6 +108,29 @@ TEST_F(ClientTest, CreateSession) {
   EXPECT_EQ(request.mode(), v1::MODE_EVAL);
   EXPECT_EQ(request.ttl().seconds(), 3);
   EXPECT_EQ(service_.session_metadata(), "mine");
+}
+
+TEST_F(ClientTest, ALayerNeedsPOrASchedule) {
+  Client client = Connect();
+  Layer layer;
+  layer.layer_id = "drop";
+  SessionOptions options;
+  options.layers = {layer, layer};
+  options.layers[0].p = 0.0;
+  for (const absl::Status& status :
+       {client.CreateSession(options).status(), client.CreateLayer("s", layer).status(),
+        client.UpdateLayer("s", layer).status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), testing::HasSubstr(".p: not given"));
+  }
+  EXPECT_THAT(std::string(client.CreateSession(options).status().message()),
+              testing::StartsWith("layers[1].p: "));
+  EXPECT_EQ(service_.call_count(), 0);
+  layer.p = 0.0;
+  EXPECT_TRUE(client.CreateLayer("s", layer).ok());
+  layer.p.reset();
+  layer.schedule = CurriculumSchedule{0.5, 0.01};
+  EXPECT_TRUE(client.CreateLayer("s", layer).ok());
 }
 
 TEST_F(ClientTest, CreateSessionPicksAnIdAndKeepsItWhenRepeated) {
@@ -424,6 +448,8 @@ TEST_F(ClientTest, AnErrorWithoutReasonHasNone) {
 // ---- Retries.
 
 TEST_F(ClientTest, EveryCallButBackwardWithReleaseIsRepeated) {
+  Layer layer;
+  layer.p = 0.5;
   Client client = Connect();
   const std::vector<std::function<absl::Status()>> calls = {
       [&] { return client.CreateSession({}).status(); },
@@ -433,8 +459,8 @@ TEST_F(ClientTest, EveryCallButBackwardWithReleaseIsRepeated) {
       [&] { return client.ExportSession("s").status(); },
       [&] { return client.ImportSession("bytes").status(); },
       [&] { return client.ForkSession("s").status(); },
-      [&] { return client.CreateLayer("s", {}).status(); },
-      [&] { return client.UpdateLayer("s", {}).status(); },
+      [&] { return client.CreateLayer("s", layer).status(); },
+      [&] { return client.UpdateLayer("s", layer).status(); },
       [&] { return client.DeleteLayer("s", "l"); },
       [&] { return client.SetMode("s", Mode::kTrain).status(); },
       [&] { return client.Forward(kStep, kInput).status(); },

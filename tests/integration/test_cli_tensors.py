@@ -70,7 +70,7 @@ class ForwardBackwardTest(TensorTest):
         self.assert_usage("<u2", "forward", *self.place(), "--input", self.save("x.npy", bits))
 
     def test_prints_without_output(self):
-        self.create_session("hidden")
+        self.create_session("hidden,p=0")
         text = self.ctl("forward", *self.place(), "--input", self.save("x.npy", X[:2, :3]))
         expected = np.array2string(X[:2, :3], separator=", ")
         self.assertEqual(text, f"{expected}\nfloat64 [2, 3], mode train, p 0\n")
@@ -96,7 +96,7 @@ class ForwardBackwardTest(TensorTest):
         self.assertEqual(answer["mask"], {"file": self.path("m.npy")})
 
     def test_json_of_what_json_does_not_know(self):
-        self.create_session("hidden")
+        self.create_session("hidden,p=0")
         x = np.array([np.nan, np.inf, -np.inf, -0.0])
         answer = self.ctl_json("forward", *self.place(), "--input", self.save("x.npy", x))
         self.assertEqual(answer["output"]["data"], ["NaN", "Infinity", "-Infinity", -0.0])
@@ -172,7 +172,7 @@ class ForwardBackwardTest(TensorTest):
         np.testing.assert_array_equal(self.load("y.npy"), X)
 
     def test_symbolic_link_and_permissions_of_the_output_stay(self):
-        self.create_session("hidden")
+        self.create_session("hidden,p=0")
         target = self.save("target.npy", X)
         os.chmod(target, 0o640)
         os.symlink("target.npy", self.path("link.npy"))
@@ -270,7 +270,7 @@ class ReleaseTest(TensorTest):
         self.ctl(*self.backward("a", 1))
         self.ctl(*self.backward("b", 0))
         self.assertEqual(self.ctl_json("release", self.session_id, "--through-step=1"),
-                         {"released_count": 3})
+                         {"released_count": "3"})
         self.ctl(*self.backward("a", 2))
         self.assertEqual(self.ctl("release", self.session_id, f"--through-step={2**64 - 1}"),
                          "released 1 step\n")

@@ -16,6 +16,7 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math"
 	"regexp"
 	"time"
@@ -102,10 +103,17 @@ type SessionOptions struct {
 // Seed is a seed for SessionOptions.
 func Seed(seed uint64) *uint64 { return &seed }
 
-// CreateSession makes a session, or returns the one that exists with the same contents.
+// CreateSession makes a session, or returns the one that exists with the same contents. ErrNoP for a
+// layer with neither a P nor a Schedule.
 func (c *Client) CreateSession(ctx context.Context, o SessionOptions) (*Session, error) {
-	request := &pb.CreateSessionRequest{
-		SessionId: o.ID, Seed: o.Seed, Layers: o.Layers, Mode: o.Mode}
+	request := &pb.CreateSessionRequest{SessionId: o.ID, Seed: o.Seed, Mode: o.Mode}
+	for i, layer := range o.Layers {
+		layer, err := withP(layer)
+		if err != nil {
+			return nil, fmt.Errorf("Layers[%d]: %w", i, err)
+		}
+		request.Layers = append(request.Layers, layer)
+	}
 	if o.TTL != 0 {
 		request.Ttl = durationpb.New(o.TTL)
 	}

@@ -5,8 +5,10 @@ package dropout_test
 import (
 	"context"
 	"errors"
+	"math"
 	"os"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -165,6 +167,39 @@ func TestSessions(t *testing.T) {
 	}
 	if _, err := client.Session(ctx, "go-test"); dropout.ReasonOf(err) != "SESSION_NOT_FOUND" {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestALayerNeedsPOrASchedule(t *testing.T) {
+	ctx := context.Background()
+	session, _ := hiddenLayer(t)
+	none := &pb.Layer{LayerId: "new", Variant: &pb.Layer_Gaussian{Gaussian: &pb.Gaussian{}}}
+	if _, err := session.CreateLayer(ctx, none); !errors.Is(err, dropout.ErrNoP) {
+		t.Errorf("CreateLayer: %v", err)
+	}
+	if _, err := session.UpdateLayer(ctx, none); !errors.Is(err, dropout.ErrNoP) {
+		t.Errorf("UpdateLayer: %v", err)
+	}
+	options := dropout.SessionOptions{Layers: []*pb.Layer{dropout.Bernoulli("given", 0), none}}
+	_, err := dial(t).CreateSession(ctx, options)
+	if !errors.Is(err, dropout.ErrNoP) || !strings.HasPrefix(err.Error(), "Layers[1]: ") {
+		t.Errorf("CreateSession: %v", err)
+	}
+	must(session.CreateLayer(ctx, dropout.Bernoulli("zero", 0)))
+	none.P = dropout.ZeroP
+	must(session.CreateLayer(ctx, none))
+	if !math.Signbit(none.P) {
+		t.Error("the caller's layer is changed")
+	}
+	scheduled := &pb.Layer{LayerId: "scheduled", Variant: none.Variant, Schedule: &pb.Schedule{
+		Kind: &pb.Schedule_Curriculum{Curriculum: &pb.CurriculumSchedule{EndP: 0.5, Gamma: 0.01}}}}
+	must(session.CreateLayer(ctx, scheduled))
+	// What a server sent is a layer, with its P.
+	for _, layer := range must(session.Info(ctx)).Layers {
+		if layer.LayerId == "zero" && math.Signbit(layer.P) {
+			t.Error("the server has a negative zero")
+		}
+		must(session.UpdateLayer(ctx, layer))
 	}
 }
 

@@ -97,6 +97,14 @@ func parse[M proto.Message](request object, message M) M {
 	return message
 }
 
+// meant marks a P of 0 that the case gives, which a pb.Layer alone cannot tell from none.
+func meant(layer *pb.Layer, given any) *pb.Layer {
+	if _, hasP := given.(object)["p"]; hasP && layer.P == 0 {
+		layer.P = dropout.ZeroP
+	}
+	return layer
+}
+
 func placeOf(step, sequenceID *uint64, sampleOffset int64) dropout.Place {
 	return dropout.Place{Step: step, SampleOffset: sampleOffset, SequenceID: sequenceID}
 }
@@ -105,6 +113,9 @@ func (d *driver) call(ctx context.Context, rpc string, request object) (proto.Me
 	switch rpc {
 	case "CreateSession":
 		r := parse(request, &pb.CreateSessionRequest{})
+		for i, layer := range r.Layers {
+			meant(layer, request["layers"].([]any)[i])
+		}
 		session, err := d.client.CreateSession(ctx, dropout.SessionOptions{ID: r.SessionId,
 			Seed: r.Seed, Layers: r.Layers, Mode: r.Mode, TTL: r.Ttl.AsDuration()})
 		if err != nil {
@@ -117,7 +128,7 @@ func (d *driver) call(ctx context.Context, rpc string, request object) (proto.Me
 	case "DeleteSession":
 		return nil, d.client.DeleteSession(ctx, request["session_id"].(string))
 	case "CreateLayer":
-		layer := parse(request, &pb.CreateLayerRequest{}).Layer
+		layer := meant(parse(request, &pb.CreateLayerRequest{}).Layer, request["layer"])
 		if _, err := d.session.CreateLayer(ctx, layer); err != nil {
 			return nil, err
 		}
@@ -129,7 +140,8 @@ func (d *driver) call(ctx context.Context, rpc string, request object) (proto.Me
 		}
 		return nil, err
 	case "UpdateLayer":
-		return d.session.UpdateLayer(ctx, parse(request, &pb.UpdateLayerRequest{}).Layer)
+		return d.session.UpdateLayer(
+			ctx, meant(parse(request, &pb.UpdateLayerRequest{}).Layer, request["layer"]))
 	case "DeleteLayer":
 		return nil, d.session.DeleteLayer(ctx, request["layer_id"].(string))
 	case "SetMode":

@@ -2,14 +2,49 @@ package dropout
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"google.golang.org/protobuf/proto"
 
 	pb "dropoutd/dropoutpb"
 )
 
-// Bernoulli is a layer of the variant dropout. Other variants are a pb.Layer with another Variant.
+// ZeroP is a P of 0 that is given: the negative zero, which a pb.Layer can tell from no P at all.
+// The server gets 0.
+var ZeroP = math.Copysign(0, -1)
+
+// ErrNoP is the error of a new layer with neither a P nor a Schedule, which would drop nothing.
+var ErrNoP = errors.New("P is not given")
+
+// Bernoulli is a layer of the variant dropout. Other variants are a pb.Layer with another Variant;
+// it needs a P, ZeroP where it is 0, or a Schedule.
 func Bernoulli(id string, p float64, broadcastAxes ...int32) *pb.Layer {
+	if p == 0 {
+		p = ZeroP
+	}
 	return &pb.Layer{LayerId: id, P: p, Variant: &pb.Layer_Dropout{
 		Dropout: &pb.Dropout{BroadcastAxes: broadcastAxes}}}
+}
+
+// withP is the layer as it is sent, or ErrNoP. A layer with a revision came from the server, where
+// a P of 0 is one.
+func withP(layer *pb.Layer) (*pb.Layer, error) {
+	if layer.GetP() != 0 || layer == nil {
+		return layer, nil
+	}
+	if math.Signbit(layer.P) {
+		layer = proto.Clone(layer).(*pb.Layer)
+		layer.P = 0
+		return layer, nil
+	}
+	if layer.Schedule == nil && layer.Revision == 0 {
+		return nil, fmt.Errorf(
+			"layer %q: %w: set it to the probability that an element is dropped, in [0, 1), which is"+
+				" dropout.ZeroP for 0, or give a Schedule", layer.LayerId, ErrNoP)
+	}
+	return layer, nil
 }
 
 // Place says which mask: the training step, the batch's first row, the sequence.

@@ -28,8 +28,13 @@ func (s *Session) Info(ctx context.Context) (*pb.Session, error) {
 // Delete deletes the session.
 func (s *Session) Delete(ctx context.Context) error { return s.client.DeleteSession(ctx, s.id) }
 
-// CreateLayer makes a layer, or returns the one that exists with the same contents.
+// CreateLayer makes a layer, or returns the one that exists with the same contents. ErrNoP for one
+// with neither a P nor a Schedule.
 func (s *Session) CreateLayer(ctx context.Context, layer *pb.Layer) (*Layer, error) {
+	layer, err := withP(layer)
+	if err != nil {
+		return nil, err
+	}
 	request := &pb.CreateLayerRequest{SessionId: s.id, Layer: layer}
 	if _, err := call(ctx, s.client, safe, request, s.client.stub.CreateLayer); err != nil {
 		return nil, err
@@ -40,8 +45,13 @@ func (s *Session) CreateLayer(ctx context.Context, layer *pb.Layer) (*Layer, err
 // Layer is a layer that exists; nothing is asked of the server.
 func (s *Session) Layer(id string) *Layer { return &Layer{session: s, id: id} }
 
-// UpdateLayer replaces the whole layer with this id; the answer has its new revision.
+// UpdateLayer replaces the whole layer with this id; the answer has its new revision. ErrNoP as
+// CreateLayer.
 func (s *Session) UpdateLayer(ctx context.Context, layer *pb.Layer) (*pb.Layer, error) {
+	layer, err := withP(layer)
+	if err != nil {
+		return nil, err
+	}
 	request := &pb.UpdateLayerRequest{SessionId: s.id, Layer: layer}
 	return call(ctx, s.client, safe, request, s.client.stub.UpdateLayer)
 }

@@ -11,9 +11,10 @@ import numpy as np
 
 import support
 import dropout_client
-from dropout_client import (Client, DataType, Dropout, DropoutError, Generator, InternalError,
-                            InvalidSessionError, LayerConfig, Mode, NotFoundError, Scaling, SessionExistsError,
-                            SessionNotFoundError, StepNotFoundError, Tensor)
+from dropout_client import (Client, Concrete, CurriculumSchedule, DataType, Dropout, DropoutError,
+                            Gaussian, Generator, InternalError, InvalidSessionError, LayerConfig,
+                            Mode, NotFoundError, Scaling, SessionExistsError, SessionNotFoundError,
+                            StepNotFoundError, Tensor)
 from dropout_client.errors import make_error
 from fake_service import FakeService, session
 
@@ -158,6 +159,17 @@ class SessionsTest(ServerTest):
         self.assertEqual((updated.revision, updated.p), (2, 0.125))
         other.delete()
         self.assertEqual(len(self.session.info().layers), 1)
+
+    def test_a_layer_needs_p_or_a_schedule(self):
+        for make in (lambda: self.session.create_layer("new"),
+                     lambda: self.session.create_layer("new", variant=Gaussian()),
+                     lambda: LayerConfig("new"), lambda: LayerConfig("new", None, Concrete())):
+            self.assertRaisesRegex(ValueError, "p: not given for layer 'new'", make)
+        self.session.create_layer("zero", p=0.0)
+        self.session.create_layer("scheduled", schedule=CurriculumSchedule(0.5, 0.01))
+        # What a server sent has its p.
+        for config in self.session.info().layers:
+            self.session.update_layer(config)
 
     def test_modes(self):
         x = np.ones(16, np.float32)

@@ -11,7 +11,7 @@ For one event loop; any number of its tasks may call at once.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, AsyncIterator, Dict, Iterable, List, Optional, Sequence, Type
+from typing import Any, AsyncIterator, Dict, Iterable, List, Optional, Sequence, Type, cast
 
 import numpy as np
 
@@ -138,13 +138,15 @@ class AsyncSession:
 
     # --- Layers ---------------------------------------------------------------------------
 
-    async def create_layer(self, layer_id: str, p: float = 0.0, variant: Variant = Dropout(), *,
-                           mode: Mode = Mode.UNSPECIFIED, generator: Generator = Generator.UNSPECIFIED,
+    async def create_layer(self, layer_id: str, p: Optional[float] = None,
+                           variant: Variant = Dropout(), *, mode: Mode = Mode.UNSPECIFIED,
+                           generator: Generator = Generator.UNSPECIFIED,
                            scaling: Scaling = Scaling.UNSPECIFIED,
                            schedule: Optional[Schedule] = None) -> "AsyncLayer":
-        """A new layer, or the one that exists with the same contents."""
+        """A new layer, or the one that exists with the same contents. ValueError with neither p
+        nor a schedule: such a layer would drop nothing."""
         return await self.add_layer(LayerConfig(
-            layer_id, p, variant, mode, generator, scaling, schedule))
+            layer_id, cast(float, p), variant, mode, generator, scaling, schedule))
 
     async def add_layer(self, config: LayerConfig) -> "AsyncLayer":
         """As create_layer."""

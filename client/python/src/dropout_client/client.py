@@ -11,7 +11,7 @@ when the server went away. Everything here may be used from several threads at o
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Type
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Type, cast
 
 import numpy as np
 
@@ -137,13 +137,15 @@ class Session:
 
     # --- Layers ---------------------------------------------------------------------------
 
-    def create_layer(self, layer_id: str, p: float = 0.0, variant: Variant = Dropout(), *,
-                     mode: Mode = Mode.UNSPECIFIED, generator: Generator = Generator.UNSPECIFIED,
+    def create_layer(self, layer_id: str, p: Optional[float] = None,
+                     variant: Variant = Dropout(), *, mode: Mode = Mode.UNSPECIFIED,
+                     generator: Generator = Generator.UNSPECIFIED,
                      scaling: Scaling = Scaling.UNSPECIFIED,
                      schedule: Optional[Schedule] = None) -> "Layer":
-        """A new layer, or the one that exists with the same contents."""
+        """A new layer, or the one that exists with the same contents. ValueError with neither p
+        nor a schedule: such a layer would drop nothing."""
         return self.add_layer(LayerConfig(
-            layer_id, p, variant, mode, generator, scaling, schedule))
+            layer_id, cast(float, p), variant, mode, generator, scaling, schedule))
 
     def add_layer(self, config: LayerConfig) -> "Layer":
         """As create_layer."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Any, Dict, Optional, Sequence, Type, Union
+from typing import Any, Dict, Optional, Sequence, Type, Union, cast
 
 from ._stubs.dropout.v1 import layer_pb2
 
@@ -233,17 +233,26 @@ SCHEDULES: Dict[str, Type] = {
 
 @dataclasses.dataclass(frozen=True)
 class LayerConfig:
-    """A layer's whole configuration. `mode` and `revision` are the server's in an answer;
-    `variant` is None in an answer of a kind that this version does not know."""
+    """A layer's whole configuration. `p` is given, also where it is 0, or `schedule`: ValueError
+    without both, because such a layer drops nothing. `mode` and `revision` are the server's in an
+    answer; `variant` is None in an answer of a kind that this version does not know."""
 
     layer_id: str
-    p: float = 0.0
+    p: float = cast(float, None)  # 0.0 where only a schedule is given.
     variant: Optional[Variant] = Dropout()
     mode: Mode = Mode.UNSPECIFIED
     generator: Generator = Generator.UNSPECIFIED
     scaling: Scaling = Scaling.UNSPECIFIED
     schedule: Optional[Schedule] = None
     revision: int = 0
+
+    def __post_init__(self) -> None:
+        if self.p is not None:
+            return
+        if self.schedule is None:
+            raise ValueError(f"p: not given for layer {self.layer_id!r}: give p=0.5, the probability "
+                             "that an element is dropped, in [0, 1), or a schedule")
+        object.__setattr__(self, "p", 0.0)
 
 
 def _fields_of(value: Any) -> Dict[str, Any]:

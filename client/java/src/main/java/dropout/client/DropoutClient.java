@@ -133,10 +133,15 @@ public final class DropoutClient implements AutoCloseable {
   /**
    * A new session, or the one that exists with the same contents. What `fill` leaves unset: the id
    * is picked, the seed drawn by the server. Closing the session deletes it.
+   *
+   * @throws IllegalArgumentException for a layer with neither p (Layers.ZERO_P for 0) nor a schedule
    */
   public DropoutSession createSession(Consumer<CreateSessionRequest.Builder> fill) {
     CreateSessionRequest.Builder request = CreateSessionRequest.newBuilder();
     fill.accept(request);
+    for (int i = 0; i < request.getLayersCount(); i++) {
+      request.setLayers(i, Layers.withP(request.getLayers(i)));
+    }
     if (request.getSessionId().isEmpty()) {
       request.setSessionId(newSessionId()); // without one, a repetition would make a second session
     }

@@ -52,10 +52,14 @@ public final class DropoutSession implements AutoCloseable {
     }
   }
 
-  /** A new layer, or the one that exists with the same contents. */
+  /**
+   * A new layer, or the one that exists with the same contents.
+   *
+   * @throws IllegalArgumentException for a layer with neither p (Layers.ZERO_P for 0) nor a schedule
+   */
   public DropoutLayer createLayer(Layer layer) {
     CreateLayerRequest request =
-        CreateLayerRequest.newBuilder().setSessionId(id).setLayer(layer).build();
+        CreateLayerRequest.newBuilder().setSessionId(id).setLayer(Layers.withP(layer)).build();
     call(RetryPolicy.Idempotency.SAFE, request, DropoutServiceBlockingStub::createLayer);
     return layer(layer.getLayerId());
   }
@@ -65,10 +69,14 @@ public final class DropoutSession implements AutoCloseable {
     return new DropoutLayer(this, layerId);
   }
 
-  /** Replaces the whole layer with this id; the answer has its new revision. */
+  /**
+   * Replaces the whole layer with this id; the answer has its new revision.
+   *
+   * @throws IllegalArgumentException as createLayer
+   */
   public Layer updateLayer(Layer layer) {
     UpdateLayerRequest request =
-        UpdateLayerRequest.newBuilder().setSessionId(id).setLayer(layer).build();
+        UpdateLayerRequest.newBuilder().setSessionId(id).setLayer(Layers.withP(layer)).build();
     return call(RetryPolicy.Idempotency.SAFE, request, DropoutServiceBlockingStub::updateLayer);
   }
 

@@ -5,8 +5,12 @@ import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 
+import dropout.v1.CurriculumSchedule;
 import dropout.v1.ForwardResponse;
+import dropout.v1.Gaussian;
+import dropout.v1.Layer;
 import dropout.v1.Mode;
+import dropout.v1.Schedule;
 import dropout.v1.Tensor;
 import io.grpc.Status;
 import java.time.Duration;
@@ -16,6 +20,7 @@ import java.util.List;
 import org.junit.After;
 import org.junit.Before;
 import org.junit.Test;
+import org.junit.function.ThrowingRunnable;
 
 /** The client against the server at DROPOUT_TEST_ADDRESS: what its user sees. */
 public final class ClientTest {
@@ -123,6 +128,33 @@ public final class ClientTest {
     assertTrue(ids.contains("java-test") && ids.contains(session.id()));
     other.close();
     assertReason("SESSION_NOT_FOUND", () -> client.session("java-test"));
+  }
+
+  @Test
+  public void aLayerNeedsPOrASchedule() {
+    Layer none =
+        Layer.newBuilder().setLayerId("new").setGaussian(Gaussian.getDefaultInstance()).build();
+    for (ThrowingRunnable make :
+        List.<ThrowingRunnable>of(
+            () -> session.createLayer(none),
+            () -> session.updateLayer(none),
+            () -> client.createSession(options -> options.addLayers(none)))) {
+      IllegalArgumentException error = assertThrows(IllegalArgumentException.class, make);
+      assertTrue(error.getMessage(), error.getMessage().startsWith("p: not given for layer"));
+    }
+    session.createLayer(Layers.bernoulli("zero", 0));
+    session.createLayer(none.toBuilder().setP(Layers.ZERO_P).build());
+    CurriculumSchedule curriculum = CurriculumSchedule.newBuilder().setEndP(0.5).setGamma(0.01).build();
+    session.createLayer(
+        none.toBuilder()
+            .setLayerId("scheduled")
+            .setSchedule(Schedule.newBuilder().setCurriculum(curriculum))
+            .build());
+    // What a server sent is a layer, with its p.
+    for (Layer layer : session.info().getLayersList()) {
+      assertTrue(layer.getP() != 0 || Double.doubleToRawLongBits(layer.getP()) == 0);
+      session.updateLayer(layer);
+    }
   }
 
   @Test
