@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -22,6 +23,20 @@ Json Number(double value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
   return value;
+}
+
+// A 64-bit integer, as protobuf's JSON has it: JavaScript and jq round numbers past 2^53.
+template <typename Integer64>
+Json Integer(Integer64 value) {
+  static_assert(std::is_integral_v<Integer64> && sizeof(Integer64) == 8);
+  return std::to_string(value);
+}
+
+template <typename Integer64>
+Json Integers(const std::vector<Integer64>& values) {
+  Json texts = Json::array();
+  for (const Integer64 value : values) texts.push_back(Integer(value));
+  return texts;
 }
 
 // Arrays within arrays along `shape`; element(index) gives the innermost values.
@@ -48,6 +63,10 @@ template <typename T>
 Json FieldJson(const T& value) {
   if constexpr (std::is_enum_v<T>) {
     return NameOf(value);
+  } else if constexpr (std::is_integral_v<T> && sizeof(T) == 8) {
+    return Integer(value);
+  } else if constexpr (std::is_same_v<T, std::vector<std::int64_t>>) {
+    return Integers(value);
   } else {
     return value;
   }
@@ -62,8 +81,8 @@ template <typename Ramp>
 Json RampJson(const Ramp& ramp) {
   return {{"start_p", Number(ramp.start_p)},
           {"end_p", Number(ramp.end_p)},
-          {"start_step", ramp.start_step},
-          {"end_step", ramp.end_step}};
+          {"start_step", Integer(ramp.start_step)},
+          {"end_step", Integer(ramp.end_step)}};
 }
 
 Json ScheduleJson(std::monostate) { return "unknown"; }
@@ -75,14 +94,14 @@ Json ScheduleJson(const CurriculumSchedule& s) {
 }
 
 Json ScheduleJson(const PiecewiseSchedule& s) {
-  return {{"piecewise", {{"boundaries", s.boundaries}, {"values", s.values}}}};
+  return {{"piecewise", {{"boundaries", Integers(s.boundaries)}, {"values", s.values}}}};
 }
 
 }  // namespace
 
 Json ToJson(const Layer& layer) {
   Json json = {{"layer_id", layer.layer_id},           {"mode", NameOf(layer.mode)},
-               {"revision", layer.revision},           {"p", Number(layer.p.value_or(0.0))},
+               {"revision", Integer(layer.revision)},  {"p", Number(layer.p.value_or(0.0))},
                {"generator", NameOf(layer.generator)}, {"scaling", NameOf(layer.scaling)},
                {"variant", NameOf(layer.variant)}};
   if (layer.schedule) {
@@ -101,7 +120,7 @@ Json ToJson(const Session& session) {
   Json layers = Json::array();
   for (const Layer& layer : session.layers) layers.push_back(ToJson(layer));
   return {{"session_id", session.session_id},
-          {"seed", session.seed},
+          {"seed", Integer(session.seed)},
           {"mode", NameOf(session.mode)},
           {"layers", std::move(layers)},
           {"ttl", FormatSeconds(session.ttl)},
@@ -114,13 +133,13 @@ Json ToJson(const ServerInfo& info) {
           {"simd_target", info.simd_target},
           {"simd_targets", info.simd_targets},
           {"limits",
-           {{"max_sessions", info.max_sessions},
-            {"max_layers_per_session", info.max_layers_per_session},
-            {"max_steps_per_layer", info.max_steps_per_layer},
-            {"max_steps", info.max_steps},
-            {"mask_cache_bytes", info.mask_cache_bytes},
-            {"max_message_bytes", info.max_message_bytes},
-            {"max_bytes_in_flight", info.max_bytes_in_flight},
+           {{"max_sessions", Integer(info.max_sessions)},
+            {"max_layers_per_session", Integer(info.max_layers_per_session)},
+            {"max_steps_per_layer", Integer(info.max_steps_per_layer)},
+            {"max_steps", Integer(info.max_steps)},
+            {"mask_cache_bytes", Integer(info.mask_cache_bytes)},
+            {"max_message_bytes", Integer(info.max_message_bytes)},
+            {"max_bytes_in_flight", Integer(info.max_bytes_in_flight)},
             {"default_ttl", FormatSeconds(info.default_ttl)},
             {"max_ttl", FormatSeconds(info.max_ttl)}}},
           {"store", info.store},
@@ -132,7 +151,9 @@ Json ToJson(const ServerInfo& info) {
 }
 
 Json ToJson(const SharedMemory& region) {
-  return {{"region_id", region.region_id}, {"path", region.path}, {"byte_size", region.byte_size}};
+  return {{"region_id", region.region_id},
+          {"path", region.path},
+          {"byte_size", Integer(region.byte_size)}};
 }
 
 Json ToJson(const Tensor& tensor) {

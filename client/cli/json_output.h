@@ -1,6 +1,6 @@
 // Answers as JSON: field names are those of the contract; enumerators are the words of the
-// command line; 64-bit numbers are JSON numbers; durations and times are texts as in
-// protobuf's JSON ("3600s", RFC 3339).
+// command line; 64-bit integers are texts, durations ("3600s") and times (RFC 3339) too, as in
+// protobuf's JSON; a shape's sizes are numbers, which count elements that are there.
 #ifndef DROPOUTD_CLIENT_CLI_JSON_OUTPUT_H_
 #define DROPOUTD_CLIENT_CLI_JSON_OUTPUT_H_
 

@@ -176,7 +176,7 @@ void Release(Context& context, const ReleaseArguments& arguments) {
   const std::uint64_t count = CallResult(context.client().ReleaseSteps(
       arguments.session_id, arguments.layer_id, *arguments.through_step));
   if (context.options.json) {
-    context.PrintJson({{"released_count", count}});
+    context.PrintJson({{"released_count", std::to_string(count)}});
   } else {
     std::cout << "released " << count << (count == 1 ? " step\n" : " steps\n");
   }

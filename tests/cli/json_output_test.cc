@@ -56,8 +56,8 @@ TEST(JsonOutputTest, Sessions) {
   layer.variant = Dropout{{1, 2}};
   session.layers = {layer};
   EXPECT_EQ(DumpJsonLine(ToJson(session)),
-            R"({"session_id":"s","seed":18446744073709551615,"mode":"train","layers":[)"
-            R"_({"layer_id":"l","mode":"eval","revision":0,"p":0.5,"generator":"unknown(7)",)_"
+            R"({"session_id":"s","seed":"18446744073709551615","mode":"train","layers":[)"
+            R"_({"layer_id":"l","mode":"eval","revision":"0","p":0.5,"generator":"unknown(7)",)_"
             R"("scaling":"inverted","variant":"dropout","dropout":{"broadcast_axes":[1,2]}}],)"
             R"("ttl":"5400s","create_time":"1970-01-01T00:00:00Z",)"
             R"("expire_time":"1970-01-01T00:00:00Z"})");
@@ -71,14 +71,14 @@ TEST(JsonOutputTest, VariantsAndSchedules) {
   const Json json = ToJson(layer);
   EXPECT_EQ(json["variant"], "stochastic_depth");
   EXPECT_EQ(DumpJsonLine(json["stochastic_depth"]),
-            R"({"mode":"batch","depth_index":2,"depth_count":12})");
+            R"({"mode":"batch","depth_index":"2","depth_count":"12"})");
   EXPECT_EQ(DumpJsonLine(json["schedule"]),
-            R"({"piecewise":{"boundaries":[10],"values":[0.25,0.5]}})");
+            R"({"piecewise":{"boundaries":["10"],"values":[0.25,0.5]}})");
   layer.variant = Variational{};
   layer.schedule = CosineSchedule{0.1, 0.2, 3, 4};
   EXPECT_EQ(DumpJsonLine(ToJson(layer)["variational"]), R"({"time_axis":null})");
   EXPECT_EQ(DumpJsonLine(ToJson(layer)["schedule"]),
-            R"({"cosine":{"start_p":0.1,"end_p":0.2,"start_step":3,"end_step":4}})");
+            R"({"cosine":{"start_p":0.1,"end_p":0.2,"start_step":"3","end_step":"4"}})");
   layer.variant = Alpha{};
   EXPECT_EQ(DumpJsonLine(ToJson(layer)["alpha"]), "{}");
   layer.variant = std::monostate{};

@@ -17,7 +17,7 @@ LAYERS = [
     ("spatial", ["--p", "0.3"], {"channel_axis": 1}),
     ("drop_block", ["--p", "0.3", "--block-size", "3,2", "--channel-axis", "1", "--gamma", "paper",
                     "--normalization", "batch", "--share-channels", "true"],
-     {"block_size": [3, 2], "channel_axis": 1, "gamma": "paper", "normalization": "batch",
+     {"block_size": ["3", "2"], "channel_axis": 1, "gamma": "paper", "normalization": "batch",
       "share_channels": True}),
     ("concrete", ["--p", "0.3", "--temperature", "0.5", "--weight-regularizer", "0.25",
                   "--dropout-regularizer", "0.125", "--spatial", "true"],
@@ -25,21 +25,21 @@ LAYERS = [
       "spatial": True}),
     ("drop_connect", ["--p", "0.3", "--in-features", "6", "--out-features", "5", "--bias", "true",
                       "--mask-scope", "batch", "--target", "linear"],
-     {"in_features": 6, "out_features": 5, "bias": True, "mask_scope": "batch",
+     {"in_features": "6", "out_features": "5", "bias": True, "mask_scope": "batch",
       "target": "linear"}),
     ("variational", ["--p", "0.3", "--time-axis", "1"], {"time_axis": 1}),
     ("recurrent", ["--p", "0.3", "--mask-scope", "step"], {"mask_scope": "step"}),
     ("stochastic_depth", ["--p", "0.3", "--depth-mode", "batch", "--depth-index", "2",
                           "--depth-count", "12"],
-     {"mode": "batch", "depth_index": 2, "depth_count": 12}),
+     {"mode": "batch", "depth_index": "2", "depth_count": "12"}),
 ]
 SCHEDULES = [
-    ("linear:0:0.5:0:1000", {"linear": {"start_p": 0.0, "end_p": 0.5, "start_step": 0,
-                                        "end_step": 1000}}),
-    ("cosine:0.5:0:10:20", {"cosine": {"start_p": 0.5, "end_p": 0.0, "start_step": 10,
-                                       "end_step": 20}}),
+    ("linear:0:0.5:0:1000", {"linear": {"start_p": 0.0, "end_p": 0.5, "start_step": "0",
+                                        "end_step": "1000"}}),
+    ("cosine:0.5:0:10:20", {"cosine": {"start_p": 0.5, "end_p": 0.0, "start_step": "10",
+                                       "end_step": "20"}}),
     ("curriculum:0.5:0.01", {"curriculum": {"end_p": 0.5, "gamma": 0.01}}),
-    ("piecewise:0.1:100:0.2", {"piecewise": {"boundaries": [100], "values": [0.1, 0.2]}}),
+    ("piecewise:0.1:100:0.2", {"piecewise": {"boundaries": ["100"], "values": [0.1, 0.2]}}),
 ]
 
 
@@ -79,7 +79,7 @@ class CliFamilyTest(unittest.TestCase):
                 self.assertEqual(made["p"], 0.3)
                 self.assertEqual(self.json("layer", "get", session, variant), made)
                 updated = self.json("layer", "update", session, variant, "--p", "0.25")
-                self.assertEqual(updated, {**made, "p": 0.25, "revision": 2})
+                self.assertEqual(updated, {**made, "p": 0.25, "revision": "2"})
                 table = self.ctl("layer", "get", session, variant).stdout.decode()
                 self.assertIn(variant, table)
                 for name in fields:
@@ -103,21 +103,41 @@ class CliFamilyTest(unittest.TestCase):
             self.assertIn(text, self.ctl("layer", "get", session, f"l{i}").stdout.decode())
         p = self.json("forward", session, "l0", "--input", x, "--step", "500")["p"]
         self.assertAlmostEqual(p, 0.25)
-        self.assertNotIn("schedule", self.json("layer", "update", session, "l0", "--schedule",
-                                               "none"))
+        # It had no p of its own: that is said.
+        done = self.ctl("--json", "layer", "update", session, "l0", "--schedule", "none")
+        self.assertNotIn("schedule", json.loads(done.stdout))
+        self.assertIn("l0 has no schedule now and p 0", done.stderr.decode())
+        done = self.ctl("layer", "update", session, "l1", "--schedule", "none", "--p", "0.5")
+        self.assertEqual(done.stderr, b"")
 
     def test_bad_options(self):
         session = self.session()
         for args, status, words in [
                 (["--variant", "spatial", "--block-size", "7"], 2, "block_size is not an option"),
                 (["--variant", "drop_block", "--block-size", "x"], 2, "block_size"),
-                (["--variant", "drop_block", "--block-size", "0"], 1, "drop_block.block_size"),
-                (["--variant", "drop_connect"], 1, "drop_connect.in_features"),
-                (["--variant", "concrete", "--temperature", "0"], 1, "concrete.temperature"),
+                (["--p", "0.5", "--variant", "drop_block", "--block-size", "0"], 1, "drop_block.block_size"),
+                (["--p", "0.5", "--variant", "drop_connect"], 1, "drop_connect.in_features"),
+                (["--p", "0.5", "--variant", "concrete", "--temperature", "0"], 1,
+                 "concrete.temperature"),
                 (["--schedule", "linear:0:2:0:10"], 1, "end_p")]:
             done = self.ctl("layer", "create", session, "bad", *args, check=False)
             self.assertEqual(done.returncode, status, args)
             self.assertIn(words, done.stderr.decode())
+
+    def test_a_new_layer_needs_p_or_a_schedule(self):
+        session = self.session()
+        for name, options, _ in LAYERS:
+            given = options[2:]  # All but --p.
+            done = self.ctl("layer", "create", session, name, "--variant", name, *given, check=False)
+            self.assertEqual(done.returncode, 2, name)
+            self.assertIn("p: not given", done.stderr.decode())
+            self.assertIn("--p P", done.stderr.decode())
+            done = self.ctl("session", "create", "--layer", f"{name},variant={name}", check=False)
+            self.assertEqual(done.returncode, 2, name)
+            self.assertIn(f"{name},p=0.5", done.stderr.decode())
+        self.assertEqual(self.json("layer", "list", session), {"layers": []})
+        self.assertEqual(self.json("layer", "create", session, "zero", "--p", "0")["p"], 0)
+        self.json("layer", "create", session, "scheduled", "--schedule", "curriculum:0.5:0.01")
 
     def test_sequences(self):
         session = self.session("--layer", "v,p=0.5,variant=variational")

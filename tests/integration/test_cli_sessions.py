@@ -1,6 +1,7 @@
 """dropoutctl session, layer and mode, command by command."""
 
 import datetime
+import json
 import re
 import unittest
 
@@ -49,13 +50,33 @@ layers +2\Z""")
         expires = datetime.datetime.fromisoformat(session.pop("expire_time").replace("Z", "+00:00"))
         self.assertLess(abs(created - before), datetime.timedelta(minutes=1))
         self.assertGreater(expires, created)
-        plain = {"revision": 1, "generator": "philox", "variant": "dropout"}
+        plain = {"revision": "1", "generator": "philox", "variant": "dropout"}
         self.assertEqual(session, {
-            "session_id": "json", "seed": 2**64 - 1, "mode": "train", "ttl": "2.5s", "layers": [
+            "session_id": "json", "seed": str(2**64 - 1), "mode": "train", "ttl": "2.5s", "layers": [
                 {**plain, "layer_id": "a", "mode": "train", "p": 0.1, "scaling": "inverted",
                  "dropout": {"broadcast_axes": [1, -1]}},
                 {**plain, "layer_id": "ä b", "mode": "eval", "p": 0.5, "scaling": "eval",
                  "dropout": {"broadcast_axes": []}}]})
+
+    def test_what_json_shows_is_exact_in_javascript(self):
+        # Numbers that a float64 cannot hold, as JavaScript and jq read JSON.
+        def read(text):
+            return json.loads(text, parse_int=lambda digits: int(float(digits)))
+
+        def mask(session):
+            return self.ctl_json("mask", session, "a", "--step=1", "--shape=999")["kept"]
+
+        for seed in (2**53 + 1, 2**60 + 1, 2**64 - 1):
+            first = read(self.ctl("--json", "session", "create", f"--seed={seed}", "--layer=a,p=0.5,"
+                                  f"schedule=linear:0.5:0.4:{seed - 1}:{seed}"))
+            ramp = first["layers"][0]["schedule"]["linear"]
+            again = read(self.ctl(
+                "--json", "session", "create", f"--seed={first['seed']}",
+                f"--layer=a,schedule=linear:0.5:0.4:{ramp['start_step']}:{ramp['end_step']}"))
+            self.assertEqual(first["seed"], str(seed))
+            self.assertEqual(mask(first["session_id"]), mask(again["session_id"]))
+            for session in (first, again):
+                self.ctl("session", "delete", session["session_id"])
 
     def test_create_without_options(self):
         first, second = (self.ctl_json("session", "create") for _ in range(2))
@@ -71,7 +92,7 @@ layers +2\Z""")
         again = self.ctl_json(*same)
         self.assertEqual(again["create_time"], first["create_time"])
         self.assert_refused("ALREADY_EXISTS", "SESSION_EXISTS", *same[:-1])
-        self.assert_refused("ALREADY_EXISTS", "LAYER_EXISTS", *same[:2], "--layer=a",
+        self.assert_refused("ALREADY_EXISTS", "LAYER_EXISTS", *same[:2], "--layer=a,p=0",
                             "--layer=a,p=0.5")
 
     def test_get(self):
@@ -79,7 +100,7 @@ layers +2\Z""")
         text = self.ctl("session", "get", self.session_id, env=UTC)
         self.assertRegex(text, rf"\Asession +{self.session_id}\nseed +99\n")
         self.assertEqual(rows(text)[-1][:2], ["a", "0.5"])
-        self.assertEqual(self.ctl_json("session", "get", self.session_id)["seed"], 99)
+        self.assertEqual(self.ctl_json("session", "get", self.session_id)["seed"], "99")
         message = self.assert_refused("NOT_FOUND", "SESSION_NOT_FOUND", "session", "get", "nobody")
         self.assertIn("nobody", message)
 
@@ -96,9 +117,9 @@ layers +2\Z""")
                                 ("INVALID_SESSION", ["--ttl=10000h"]),
                                 ("INVALID_LAYER", ["--layer=a,p=1"]),
                                 ("INVALID_LAYER", ["--layer=,p=0.5"]),
-                                ("INVALID_LAYER", ["--layer=a,broadcast_axes=8"]),
+                                ("INVALID_LAYER", ["--layer=a,p=0.5,broadcast_axes=8"]),
                                 ("INVALID_LAYER", [f"--seed={2**32}",
-                                                   "--layer=a,generator=numpy_legacy"])]:
+                                                   "--layer=a,p=0.5,generator=numpy_legacy"])]:
             with self.subTest(options):
                 self.assert_refused("INVALID_ARGUMENT", reason, "session", "create", *options)
 
@@ -192,23 +213,23 @@ class LayerTest(CliTest):
 LAYER     P  MODE  GENERATOR     SCALING  REVISION  VARIANT
 hidden  0.5  eval  numpy_legacy  eval            1  dropout, broadcast_axes 0:-1
 """)
-        self.assertEqual(self.layer("create", "plain"), {
-            "layer_id": "plain", "mode": "train", "revision": 1, "p": 0, "generator": "philox",
+        self.assertEqual(self.layer("create", "plain", "--p=0"), {
+            "layer_id": "plain", "mode": "train", "revision": "1", "p": 0, "generator": "philox",
             "scaling": "inverted", "variant": "dropout", "dropout": {"broadcast_axes": []}})
         # Again, with the same contents and with others.
-        self.assertEqual(self.layer("create", "plain")["revision"], 1)
+        self.assertEqual(self.layer("create", "plain", "--p=0")["revision"], "1")
         self.assert_refused("ALREADY_EXISTS", "LAYER_EXISTS", "layer", "create", self.session_id,
                             "plain", "--p=0.5")
 
     def test_update_keeps_what_is_not_given(self):
         self.create_session("hidden,p=0.5,scaling=none,broadcast_axes=1")
         layer = self.layer("update", "hidden", "--p=0.25")
-        self.assertEqual((layer["p"], layer["scaling"], layer["revision"]), (0.25, "none", 2))
+        self.assertEqual((layer["p"], layer["scaling"], layer["revision"]), (0.25, "none", "2"))
         self.assertEqual(layer["dropout"]["broadcast_axes"], [1])
         layer = self.layer("update", "hidden", "--broadcast-axes=none", "--mode=eval")
-        self.assertEqual((layer["p"], layer["mode"], layer["revision"]), (0.25, "eval", 3))
+        self.assertEqual((layer["p"], layer["mode"], layer["revision"]), (0.25, "eval", "3"))
         self.assertEqual(layer["dropout"]["broadcast_axes"], [])
-        self.assertEqual(self.layer("update", "hidden", "--p=0.25")["revision"], 3)
+        self.assertEqual(self.layer("update", "hidden", "--p=0.25")["revision"], "3")
         self.assertEqual(self.layer("get", "hidden"), layer)
         self.assert_refused("INVALID_ARGUMENT", "INVALID_LAYER", "layer", "update",
                             self.session_id, "hidden", "--p=1")
@@ -223,7 +244,7 @@ hidden  0.5  eval  numpy_legacy  eval            1  dropout, broadcast_axes 0:-1
         self.assertEqual(listed, [self.layer("get", "a"), self.layer("get", "b")])
 
     def test_delete(self):
-        self.create_session("a", "b")
+        self.create_session("a,p=0.5", "b,p=0.5")
         self.assertEqual(self.ctl("layer", "delete", self.session_id, "a"), "deleted layer a\n")
         self.assertEqual(self.layer("delete", "b"), {})
         self.assertEqual(self.ctl_json("layer", "list", self.session_id), {"layers": []})
@@ -237,13 +258,15 @@ hidden  0.5  eval  numpy_legacy  eval            1  dropout, broadcast_axes 0:-1
                                     self.session_id, "nothing")
         for command in ["create", "get", "update", "delete"]:
             with self.subTest(command):
+                options = ["--p=0.5"] if command == "create" else []
                 self.assert_refused("NOT_FOUND", "SESSION_NOT_FOUND", "layer", command, "nobody",
-                                    "a")
+                                    "a", *options)
         self.assert_refused("NOT_FOUND", "SESSION_NOT_FOUND", "layer", "list", "nobody")
 
     def test_refusals_and_wrong_usage(self):
         self.create_session()
-        for options in [["--p=1"], ["--p=-0.1"], ["--p=nan"], ["--broadcast-axes=-9"]]:
+        for options in [["--p=1"], ["--p=-0.1"], ["--p=nan"],
+                        ["--p=0.5", "--broadcast-axes=-9"]]:
             with self.subTest(options):
                 self.assert_refused("INVALID_ARGUMENT", "INVALID_LAYER", "layer", "create",
                                     self.session_id, "a", *options)
@@ -263,13 +286,13 @@ class ModeTest(CliTest):
         return session["mode"], {layer["layer_id"]: layer["mode"] for layer in session["layers"]}
 
     def test_all_layers_and_later_ones(self):
-        self.create_session("a", "b")
+        self.create_session("a,p=0.5", "b,p=0.5")
         self.assertEqual(self.ctl("mode", self.session_id, "eval"), "eval: a, b\n")
-        self.ctl("layer", "create", self.session_id, "c")
+        self.ctl("layer", "create", self.session_id, "c", "--p=0.5")
         self.assertEqual(self.modes(), ("eval", {"a": "eval", "b": "eval", "c": "eval"}))
 
     def test_some_layers(self):
-        self.create_session("a", "b", "c")
+        self.create_session("a,p=0.5", "b,p=0.5", "c,p=0.5")
         self.assertEqual(self.ctl_json("mode", self.session_id, "eval", "c", "a"),
                          {"layer_ids": ["a", "c"], "mode": "eval"})
         self.assertEqual(self.modes(), ("train", {"a": "eval", "b": "train", "c": "eval"}))
@@ -280,7 +303,7 @@ class ModeTest(CliTest):
         self.assertEqual(self.modes(), ("eval", {}))
 
     def test_refusals_change_nothing(self):
-        self.create_session("a")
+        self.create_session("a,p=0.5")
         self.assert_refused("NOT_FOUND", "LAYER_NOT_FOUND", "mode", self.session_id, "eval", "a",
                             "nothing")
         self.assert_refused("NOT_FOUND", "SESSION_NOT_FOUND", "mode", "nobody", "eval")

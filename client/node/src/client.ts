@@ -1,6 +1,7 @@
 /** A client opens sessions, a session holds layers, a layer masks tensors. */
 import { randomBytes } from "node:crypto";
 
+import { checkNames } from "./check.js";
 import { Connection, type ClientOptions } from "./connection.js";
 import {
   backwardResult, durationMessage, forwardResult, layerInfo, layerMessage, maskOf,
@@ -30,13 +31,14 @@ export class Client {
   }
 
   async createSession(options: SessionOptions = {}): Promise<Session> {
+    checkNames(options, ["sessionId", "seed", "layers", "mode", "ttl"], "");
     const { sessionId = randomBytes(16).toString("hex"), seed, layers = [], mode, ttl } = options;
     const answer = await this.#connection.call("CreateSession", {
       sessionId,
       layers: layers.map(layerMessage),
-      ...(seed !== undefined && { seed: seed.toString() }),
-      ...(mode !== undefined && { mode }),
-      ...(ttl !== undefined && { ttl: durationMessage(ttl) }),
+      seed,
+      mode,
+      ...(ttl !== undefined && { ttl: durationMessage(ttl, "ttl") }),
     });
     return new Session(this.#connection, sessionInfo(answer));
   }
@@ -122,7 +124,7 @@ export class Session {
    * records there were. */
   async releaseSteps(throughStep: Uint64, layerId = ""): Promise<number> {
     const answer = await this.#connection.call(
-      "ReleaseSteps", { sessionId: this.sessionId, layerId, throughStep: throughStep.toString() });
+      "ReleaseSteps", { sessionId: this.sessionId, layerId, throughStep });
     return Number(answer["releasedCount"]);
   }
 }
@@ -166,7 +168,7 @@ export class Layer {
     const { release = false, weightSquaredNorm, timeout } = options;
     return backwardResult(await this.#connection.call("Backward", {
       ...this.#names, ...placeMessage(options), outputGradient: toMessage(outputGradient), release,
-      ...(weightSquaredNorm !== undefined && { weightSquaredNorm }),
+      weightSquaredNorm,
     }, release ? "unsafe" : "safe", timeout));
   }
 

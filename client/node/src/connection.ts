@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 
+import { checkNames, Contract } from "./check.js";
 import { errorOf } from "./errors.js";
 import { withRetries, type Idempotency, type RetryOptions } from "./retry.js";
 
@@ -34,6 +35,9 @@ const definition = loadSync("dropout/v1/dropout_service.proto", {
   includeDirs: [fileURLToPath(new URL("../proto", import.meta.url))],
 });
 const service = definition["dropout.v1.DropoutService"] as grpc.ServiceDefinition;
+const contract = new Contract(definition);
+
+const OPTIONS = ["timeout", "maxAttempts", "initialBackoff", "maxBackoff", "tls", "token"];
 
 function credentials(tls: TlsOptions | undefined): grpc.ChannelCredentials {
   if (tls === undefined) return grpc.credentials.createInsecure();
@@ -49,6 +53,7 @@ export class Connection {
 
   constructor(address: string, options: ClientOptions) {
     if (!address) throw new TypeError("address is empty");
+    checkNames(options, OPTIONS, "");
     const { timeout = 60_000, maxAttempts = 8, initialBackoff = 50, maxBackoff = 2_000 } = options;
     if (!(timeout > 0) || !(maxAttempts >= 1)) {
       throw new RangeError("timeout must be above 0 and maxAttempts 1 or more");
@@ -69,15 +74,20 @@ export class Connection {
     this.#client.close();
   }
 
-  /** Sends a call, again where that is safe. Throws DropoutError. */
+  /**
+   * Sends a call, again where that is safe. Throws DropoutError, or TypeError or RangeError where
+   * a field of the request cannot be what it is.
+   */
   async call(
     rpc: string,
     request: Message,
     idempotency: Idempotency = "safe",
     timeout = this.#retry.timeout,
   ): Promise<Message> {
+    if (!(timeout > 0)) throw new RangeError(`timeout: ${timeout}, must be above 0 ms`);
+    const message = contract.message(request, `${rpc}Request`);
     const answer = await withRetries({ ...this.#retry, timeout }, idempotency, (deadline) =>
-      this.#send(rpc, request, deadline));
+      this.#send(rpc, message, deadline));
     return answer ?? {};
   }
 

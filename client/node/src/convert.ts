@@ -1,20 +1,21 @@
 /** Between the contract's messages and the client's values. */
+import { checkNames } from "./check.js";
 import type { Message } from "./connection.js";
 import { fromMessage, toMessage, type Tensor, type TensorMessage, type TypedTensor } from "./tensor.js";
 import type {
   BackwardResult, ForwardResult, LayerInfo, LayerOptions, Mask, Place, ServerInfo, SessionInfo,
 } from "./types.js";
 
-/** int64 and uint64 go out as decimal texts, which are exact. */
-function longs(value: any): any {
-  if (typeof value === "bigint") return value.toString();
-  if (Array.isArray(value)) return value.map(longs);
-  if (value === null || typeof value !== "object" || Buffer.isBuffer(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, longs(field)]));
-}
-
+/**
+ * A layer that is made or replaced. Throws TypeError for one with neither p nor a schedule, which
+ * would drop nothing.
+ */
 export function layerMessage(layer: LayerOptions): Message {
-  return longs(layer);
+  if (layer.p === undefined && layer.schedule === undefined) {
+    throw new TypeError(`p: not given for layer ${JSON.stringify(layer.layerId)}; give p, the ` +
+      "probability that an element is dropped, in [0, 1), or schedule");
+  }
+  return layer;
 }
 
 const LONG_FIELDS = new Set(["blockSize", "inFeatures", "outFeatures", "depthIndex", "depthCount"]);
@@ -46,9 +47,16 @@ function scheduleOf(message: Message): Message {
   };
 }
 
-export function durationMessage(ms: number): Message {
+/** Milliseconds, rounded to a nanosecond. */
+export function durationMessage(ms: number, path: string): Message {
+  if (typeof ms !== "number") throw new TypeError(`${path}: ${ms}, must be a number of ms`);
+  // A negative one is the server's to refuse.
+  if (!(Math.abs(ms) <= Number.MAX_SAFE_INTEGER)) {
+    throw new RangeError(`${path}: ${ms}, must be at most 2^53 - 1 ms`);
+  }
   const seconds = Math.trunc(ms / 1000);
-  return { seconds, nanos: Math.round((ms - seconds * 1000) * 1e6) };
+  const nanos = Math.round((ms - seconds * 1000) * 1e6);
+  return nanos === 1e9 ? { seconds: seconds + 1, nanos: 0 } : { seconds, nanos };
 }
 
 function milliseconds(message: Message): number {
@@ -67,13 +75,14 @@ export function sessionInfo(message: Message): SessionInfo {
   };
 }
 
+/** One object serves forward, backward and mask: each takes what the others take too. */
+const PLACE_FIELDS = ["step", "sampleOffset", "sequenceId", "returnMask", "release",
+  "weightSquaredNorm", "timeout"];
+
 export function placeMessage(place: Place): Message {
+  checkNames(place, PLACE_FIELDS, "");
   const { step, sampleOffset, sequenceId } = place;
-  return longs({
-    ...(step !== undefined && { step }),
-    ...(sampleOffset !== undefined && { sampleOffset }),
-    ...(sequenceId !== undefined && { sequenceId }),
-  });
+  return { step, sampleOffset, sequenceId };
 }
 
 export function maskOf(message: Message): Mask {

@@ -9,12 +9,14 @@ export type MaskScope =
   | "MASK_SCOPE_UNSPECIFIED" | "MASK_SCOPE_SAMPLE" | "MASK_SCOPE_BATCH" | "MASK_SCOPE_SEQUENCE"
   | "MASK_SCOPE_STEP";
 
-/** An unsigned 64-bit number; beyond 2^53 as a bigint. */
+/** An unsigned 64-bit integer. Past 2^53 - 1, where numbers are no longer exact, it must be a bigint:
+ * anything that is not such an integer is a RangeError or a TypeError. */
 export type Uint64 = bigint | number;
 
 /** A layer: p and one of the variants. layer.proto says what each field means. */
 export interface LayerOptions {
   layerId: string;
+  /** In [0, 1). Given, also where it is 0, unless `schedule` is: TypeError without both. */
   p?: number;
   mode?: Mode;
   generator?: Generator;

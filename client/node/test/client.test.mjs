@@ -103,3 +103,103 @@ test("wrong options", () => {
   assert.throws(() => new Client(""), TypeError);
   assert.throws(() => new Client("x:1", { timeout: 0 }), RangeError);
 });
+
+// What a uint64 cannot be, and what protobuf.js would make another number of.
+const WRONG_STEPS = [
+  -1, 1.5, 0.1, -0.5, NaN, Infinity, -Infinity, 2 ** 53, 2 ** 60, 2 ** 64, 1e300, -1n, 2n ** 64n,
+  2n ** 70n, "abc", "", " 7", "1.5", "1e3", "0x10", "-1", "18446744073709551616", null, true, {}, [],
+  [7], new Date(0), () => 7, Symbol.iterator,
+];
+
+async function named(call, path) {
+  await assert.rejects(call, (error) => {
+    assert.ok(error instanceof TypeError || error instanceof RangeError, String(error));
+    assert.ok(error.message.startsWith(`${path}: `), error.message);
+    return true;
+  });
+}
+
+test("what is not a 64-bit integer is refused and named", async () => {
+  const x = ones([4]);
+  await hidden.train();
+  for (const wrong of WRONG_STEPS) {
+    await named(() => hidden.forward(x, { step: wrong }), "step");
+    await named(() => hidden.backward(x, { step: wrong }), "step");
+    await named(() => hidden.mask({ step: wrong }, [4]), "step");
+    await named(() => session.releaseSteps(wrong), "throughStep");
+    await named(() => client.createSession({ seed: wrong }), "seed");
+    await named(() => hidden.forward(x, { step: 7, sequenceId: wrong }), "sequenceId");
+    if (wrong !== -1 && wrong !== -1n && wrong !== "-1") {
+      await named(() => hidden.forward(x, { step: 7, sampleOffset: wrong }), "sampleOffset");
+      await named(() => hidden.mask({ step: 7 }, [2, wrong]), "shape[1]");
+    }
+  }
+  await refused(hidden.backward(x, { step: 7 }), "NOT_FOUND", "STEP_NOT_FOUND");
+  for (const right of [0, 2 ** 53 - 1, 2n ** 53n, 2n ** 64n - 1n, "18446744073709551615"]) {
+    await hidden.forward(x, { step: right });
+    await hidden.backward(x, { step: right, release: true });
+  }
+});
+
+test("every other integer is checked too", async () => {
+  const layer = (fields) => () => session.createLayer({ layerId: "new", p: 0.5, ...fields });
+  for (const wrong of [1.5, NaN, 2 ** 53, "abc", 2n ** 63n]) {
+    await named(layer({ dropout: { broadcastAxes: [0, wrong] } }), "layer.dropout.broadcastAxes[1]");
+    await named(layer({ spatial: { channelAxis: wrong } }), "layer.spatial.channelAxis");
+    await named(layer({ dropBlock: { blockSize: [wrong] } }), "layer.dropBlock.blockSize[0]");
+    await named(layer({ dropConnect: { inFeatures: wrong } }), "layer.dropConnect.inFeatures");
+    await named(layer({ variational: { timeAxis: wrong } }), "layer.variational.timeAxis");
+    await named(layer({ stochasticDepth: { depthCount: wrong } }), "layer.stochasticDepth.depthCount");
+    const pages = client.sessions(wrong);
+    await named(() => pages.next(), "pageSize");
+    await named(() => hidden.forward({ shape: [wrong], data: Float32Array.of(1) }, { step: 1 }),
+      "input.shape[0]");
+  }
+  for (const wrong of [-1, 1.5, 2 ** 53, 2n ** 64n]) {
+    await named(layer({ schedule: { linear: { endStep: wrong } } }), "layer.schedule.linear.endStep");
+    await named(layer({ schedule: { piecewise: { boundaries: [wrong] } } }),
+      "layer.schedule.piecewise.boundaries[0]");
+  }
+  for (const wrong of [NaN, 2 ** 54, Infinity, "5s", 5n]) {
+    await named(() => client.createSession({ ttl: wrong }), "ttl");
+  }
+  await named(layer({ spatial: { channelAxis: 2 ** 31 } }), "layer.spatial.channelAxis");
+});
+
+test("unknown fields and words are refused and named", async () => {
+  const layer = (fields) => () => session.createLayer({ layerId: "new", p: 0.5, ...fields });
+  await named(layer({ prob: 0.5 }), "layer.prob");
+  await named(layer({ dropblock: {} }), "layer.dropblock");
+  await named(layer({ dropBlock: { block_size: [7] } }), "layer.dropBlock.block_size");
+  await named(layer({ schedule: { step: {} } }), "layer.schedule.step");
+  await named(layer({ mode: "trian" }), "layer.mode");
+  await named(layer({ dropBlock: { gamma: "EXACT" } }), "layer.dropBlock.gamma");
+  await named(layer({ p: "0.5" }), "layer.p");
+  await named(layer({ dropBlock: { shareChannels: 1 } }), "layer.dropBlock.shareChannels");
+  await named(() => session.setMode("trian"), "mode");
+  await named(() => client.createSession({ mode: "train" }), "mode");
+  await named(() => client.createSession({ layers: [{ layerId: "a", p: 0.5, prob: 1 }] }),
+    "layers[0].prob");
+  await named(() => client.createSession({ sead: 1 }), "sead");
+  await named(() => hidden.forward(ones([4]), { stepp: 1 }), "stepp");
+  await named(() => hidden.forward(ones([4]), { step: 1, timeout: NaN }), "timeout");
+  assert.throws(() => new Client("x:1", { timout: 5 }), /^TypeError: timout: /);
+});
+
+test("a layer needs p or a schedule", async () => {
+  for (const make of [
+    () => session.createLayer({ layerId: "new", dropout: {} }),
+    () => session.updateLayer({ layerId: "hidden", dropBlock: {} }),
+    () => client.createSession({ layers: [{ layerId: "new", concrete: {} }] }),
+  ]) {
+    await assert.rejects(make, /^TypeError: p: not given for layer/);
+  }
+  await session.createLayer({ layerId: "zero", p: 0, dropout: {} });
+  await session.createLayer(
+    { layerId: "scheduled", dropout: {}, schedule: { curriculum: { endP: 0.5, gamma: 0.01 } } });
+  // What a server sent is a layer.
+  for (const layer of (await session.info()).layers) {
+    const updated = await session.updateLayer(layer);
+    assert.deepEqual(await session.updateLayer(updated), updated);
+  }
+});
