@@ -215,7 +215,8 @@ Schedule ScheduleOf(const v1::Schedule& message) {
 }  // namespace
 
 absl::Status CheckP(const Layer& layer, absl::string_view field) {
-  if (layer.p.has_value() || layer.schedule.has_value()) return absl::OkStatus();
+  const bool learns_p = std::holds_alternative<Concrete>(layer.variant);
+  if (layer.p.has_value() || layer.schedule.has_value() || learns_p) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat(field, ": not given for layer \"", layer.layer_id,
                    "\", must be in [0, 1) where there is no schedule; 0 drops nothing"));

@@ -139,7 +139,8 @@ absl::Status Apply(const LayerOptions& options, Layer* layer) {
 }
 
 absl::Status CheckP(const Layer& layer, absl::string_view how) {
-  if (layer.p || layer.schedule) return absl::OkStatus();
+  const bool learns_p = std::holds_alternative<Concrete>(layer.variant);
+  if (layer.p || layer.schedule || learns_p) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("p: not given for layer \"", layer.layer_id, "\": give it with ", how));
 }

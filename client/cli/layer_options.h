@@ -33,7 +33,8 @@ void AddLayerOptions(CLI::App* app, LayerOptions* options);
 // INVALID_ARGUMENT for a field that the variant does not have, or a value that it cannot have.
 absl::Status Apply(const LayerOptions& options, Layer* layer);
 
-// INVALID_ARGUMENT for a new layer with neither p nor a schedule; `how` says how to give p.
+// INVALID_ARGUMENT for a new layer with neither p nor a schedule, unless it learns p (concrete);
+// `how` says how to give p.
 absl::Status CheckP(const Layer& layer, absl::string_view how);
 
 // Reads "id,p=0.5,generator=numpy_legacy,scaling=none,broadcast_axes=1:2,mode=eval" or

@@ -124,7 +124,8 @@ class Client {
   Client& operator=(Client&&) noexcept;
   ~Client();
 
-  // INVALID_ARGUMENT, and nothing is sent, for a layer with neither p nor a schedule.
+  // INVALID_ARGUMENT, and nothing is sent, for a layer with neither p nor a schedule that does not
+  // learn p (Concrete).
   absl::StatusOr<Session> CreateSession(const SessionOptions& options);
   absl::StatusOr<Session> GetSession(const std::string& session_id);
   // page_size 0: the server's default.

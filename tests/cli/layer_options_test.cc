@@ -103,6 +103,7 @@ TEST(LayerOptionsTest, AsksForP) {
               "element is dropped, in [0, 1), or with schedule=SCHEDULE");
   }
   EXPECT_FALSE(ParseLayer("id,schedule=curriculum:0.5:0.1")->p.has_value());
+  EXPECT_FALSE(ParseLayer("id,variant=concrete")->p.has_value());
 }
 
 TEST(LayerOptionsTest, RefusesOtherText) {

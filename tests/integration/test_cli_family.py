@@ -128,6 +128,8 @@ class CliFamilyTest(unittest.TestCase):
         session = self.session()
         for name, options, _ in LAYERS:
             given = options[2:]  # All but --p.
+            if name == "concrete":  # It learns p.
+                continue
             done = self.ctl("layer", "create", session, name, "--variant", name, *given, check=False)
             self.assertEqual(done.returncode, 2, name)
             self.assertIn("p: not given", done.stderr.decode())
@@ -137,6 +139,7 @@ class CliFamilyTest(unittest.TestCase):
             self.assertIn(f"{name},p=0.5", done.stderr.decode())
         self.assertEqual(self.json("layer", "list", session), {"layers": []})
         self.assertEqual(self.json("layer", "create", session, "zero", "--p", "0")["p"], 0)
+        self.json("layer", "create", session, "learns", "--variant", "concrete")
         self.json("layer", "create", session, "scheduled", "--schedule", "curriculum:0.5:0.01")
 
     def test_sequences(self):

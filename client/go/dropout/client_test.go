@@ -186,6 +186,8 @@ func TestALayerNeedsPOrASchedule(t *testing.T) {
 		t.Errorf("CreateSession: %v", err)
 	}
 	must(session.CreateLayer(ctx, dropout.Bernoulli("zero", 0)))
+	learns := &pb.Layer{LayerId: "learns", Variant: &pb.Layer_Concrete{Concrete: &pb.Concrete{}}}
+	must(session.CreateLayer(ctx, learns))
 	none.P = dropout.ZeroP
 	must(session.CreateLayer(ctx, none))
 	if !math.Signbit(none.P) {

@@ -39,7 +39,7 @@ func withP(layer *pb.Layer) (*pb.Layer, error) {
 		layer.P = 0
 		return layer, nil
 	}
-	if layer.Schedule == nil && layer.Revision == 0 {
+	if layer.Schedule == nil && layer.GetConcrete() == nil && layer.Revision == 0 {
 		return nil, fmt.Errorf(
 			"layer %q: %w: set it to the probability that an element is dropped, in [0, 1), which is"+
 				" dropout.ZeroP for 0, or give a Schedule", layer.LayerId, ErrNoP)

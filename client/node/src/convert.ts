@@ -8,10 +8,10 @@ import type {
 
 /**
  * A layer that is made or replaced. Throws TypeError for one with neither p nor a schedule, which
- * would drop nothing.
+ * would drop nothing; concrete learns its p.
  */
 export function layerMessage(layer: LayerOptions): Message {
-  if (layer.p === undefined && layer.schedule === undefined) {
+  if (layer.p === undefined && layer.schedule === undefined && layer.concrete === undefined) {
     throw new TypeError(`p: not given for layer ${JSON.stringify(layer.layerId)}; give p, the ` +
       "probability that an element is dropped, in [0, 1), or schedule");
   }

@@ -190,11 +190,12 @@ test("a layer needs p or a schedule", async () => {
   for (const make of [
     () => session.createLayer({ layerId: "new", dropout: {} }),
     () => session.updateLayer({ layerId: "hidden", dropBlock: {} }),
-    () => client.createSession({ layers: [{ layerId: "new", concrete: {} }] }),
+    () => client.createSession({ layers: [{ layerId: "new", alpha: {} }] }),
   ]) {
     await assert.rejects(make, /^TypeError: p: not given for layer/);
   }
   await session.createLayer({ layerId: "zero", p: 0, dropout: {} });
+  await session.createLayer({ layerId: "learns", concrete: {} });
   await session.createLayer(
     { layerId: "scheduled", dropout: {}, schedule: { curriculum: { endP: 0.5, gamma: 0.01 } } });
   // What a server sent is a layer.

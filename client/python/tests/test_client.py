@@ -14,7 +14,7 @@ import dropout_client
 from dropout_client import (Client, Concrete, CurriculumSchedule, DataType, Dropout, DropoutError,
                             Gaussian, Generator, InternalError, InvalidSessionError, LayerConfig,
                             Mode, NotFoundError, Scaling, SessionExistsError, SessionNotFoundError,
-                            StepNotFoundError, Tensor)
+                            Spatial, StepNotFoundError, Tensor)
 from dropout_client.errors import make_error
 from fake_service import FakeService, session
 
@@ -163,9 +163,10 @@ class SessionsTest(ServerTest):
     def test_a_layer_needs_p_or_a_schedule(self):
         for make in (lambda: self.session.create_layer("new"),
                      lambda: self.session.create_layer("new", variant=Gaussian()),
-                     lambda: LayerConfig("new"), lambda: LayerConfig("new", None, Concrete())):
+                     lambda: LayerConfig("new"), lambda: LayerConfig("new", None, Spatial())):
             self.assertRaisesRegex(ValueError, "p: not given for layer 'new'", make)
         self.session.create_layer("zero", p=0.0)
+        self.session.create_layer("learns", variant=Concrete())
         self.session.create_layer("scheduled", schedule=CurriculumSchedule(0.5, 0.01))
         # What a server sent has its p.
         for config in self.session.info().layers:

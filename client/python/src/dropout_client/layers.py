@@ -249,7 +249,7 @@ class LayerConfig:
     def __post_init__(self) -> None:
         if self.p is not None:
             return
-        if self.schedule is None:
+        if self.schedule is None and not isinstance(self.variant, Concrete):
             raise ValueError(f"p: not given for layer {self.layer_id!r}: give p=0.5, the probability "
                              "that an element is dropped, in [0, 1), or a schedule")
         object.__setattr__(self, "p", 0.0)

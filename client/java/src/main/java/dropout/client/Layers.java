@@ -33,7 +33,7 @@ public final class Layers {
     if (Double.doubleToRawLongBits(layer.getP()) != 0) {
       return layer.toBuilder().setP(0).build();
     }
-    if (!layer.hasSchedule() && layer.getRevision() == 0) {
+    if (!layer.hasSchedule() && !layer.hasConcrete() && layer.getRevision() == 0) {
       throw new IllegalArgumentException(
           "p: not given for layer \"" + layer.getLayerId() + "\": set it to the probability that an "
               + "element is dropped, in [0, 1), which is Layers.ZERO_P for 0, or set a schedule");

@@ -5,6 +5,7 @@ import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 
+import dropout.v1.Concrete;
 import dropout.v1.CurriculumSchedule;
 import dropout.v1.ForwardResponse;
 import dropout.v1.Gaussian;
@@ -143,6 +144,8 @@ public final class ClientTest {
       assertTrue(error.getMessage(), error.getMessage().startsWith("p: not given for layer"));
     }
     session.createLayer(Layers.bernoulli("zero", 0));
+    session.createLayer(
+        Layer.newBuilder().setLayerId("learns").setConcrete(Concrete.getDefaultInstance()).build());
     session.createLayer(none.toBuilder().setP(Layers.ZERO_P).build());
     CurriculumSchedule curriculum = CurriculumSchedule.newBuilder().setEndP(0.5).setGamma(0.01).build();
     session.createLayer(
