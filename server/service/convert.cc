@@ -135,6 +135,7 @@ v1::Session ToProto(const SessionView& view) {
 
 v1::Mask ToProto(const MaskView& view) {
   v1::Mask mask;
+  mask.set_mode(ToProto(view.mode));
   mask.mutable_shape()->Assign(view.shape.sizes().begin(), view.shape.sizes().end());
   mask.set_scale(view.scale);
   mask.mutable_sample_scales()->Assign(view.sample_scales.begin(), view.sample_scales.end());

@@ -139,6 +139,8 @@ class Engine {
   absl::Status CheckSpec(const SessionSpec& spec) const;
   absl::StatusOr<StepRun> BeginForwardHere(const StepRef& at, DataType dtype, const Shape& shape,
                                            bool return_mask);
+  absl::StatusOr<MaskView> MaskOf(const Call& call, const StepRef& at,
+                                  const std::optional<Shape>& shape);
   void StartRecord(StepRun::State& state);
   absl::Status FinishRecord(StepRun::State& state, const SharedBits& bits);
 

@@ -72,7 +72,9 @@ Pass::Bits Collect(const Plan& plan, bool wanted, const MaskCache& cache, const 
 
 // `bits` and `scales`: of the plan's noise, if it draws bits.
 MaskView MakeMaskView(const Plan& plan, SharedBits bits, std::vector<double> scales) {
-  MaskView view{plan.mask_shape, plan.scale, {}, nullptr, {}};
+  MaskView view;
+  view.shape = plan.mask_shape;
+  view.scale = plan.scale;
   if (plan.Draws() && !plan.IsBinary()) {
     view.multipliers = DrawMultipliers(plan);
     return view;
@@ -230,6 +232,7 @@ absl::StatusOr<ForwardOutcome> Engine::FinishForward(StepRun& run) {
   if (!state.return_mask) return outcome;
   outcome.mask = state.pass.has_value() ? MakeMaskView(plan, bits, state.pass->sample_scales())
                                         : DrawMaskView(plan);
+  outcome.mask->mode = outcome.mode;
   return outcome;
 }
 
@@ -340,6 +343,13 @@ absl::Status Engine::Backward(const StepRef& at, const TensorRef& output_gradien
 
 absl::StatusOr<MaskView> Engine::GetMask(const StepRef& at, const std::optional<Shape>& shape) {
   DROPOUTD_ASSIGN_OR_RETURN(const Call call, BeginCall(keeper_, at, /*needs_record=*/true));
+  DROPOUTD_ASSIGN_OR_RETURN(MaskView view, MaskOf(call, at, shape));
+  view.mode = call.layer.record.has_value() ? call.layer.record->mode : call.layer.mode;
+  return view;
+}
+
+absl::StatusOr<MaskView> Engine::MaskOf(const Call& call, const StepRef& at,
+                                        const std::optional<Shape>& shape) {
   const std::optional<StepRecord>& record = call.layer.record;
   if (!record.has_value()) {
     DROPOUTD_RETURN_IF_ERROR(CheckCoordinates(call, at));

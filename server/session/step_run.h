@@ -23,6 +23,7 @@ struct MaskView {
   std::vector<double> sample_scales;
   SharedBits bits;
   std::vector<double> multipliers;
+  Mode mode = Mode::kTrain;  // Of the step's Forward, else the layer's now.
 };
 
 struct ForwardOutcome {

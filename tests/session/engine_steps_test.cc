@@ -317,6 +317,7 @@ TEST_F(EngineStepsTest, GetMaskObeysTheRecord) {
   for (const std::optional<Shape>& shape : {std::optional<Shape>(), std::optional(shape_)}) {
     const auto mask = engine_.GetMask(At(3).Ref(), shape);
     ASSERT_TRUE(mask.ok()) << mask.status();
+    EXPECT_EQ(mask->mode, Mode::kTrain);
     EXPECT_EQ(mask->scale, 2.0);
     EXPECT_EQ(mask->bits->bytes(), ReferenceBits(kSeed, layer_, 3, 0, shape_).bytes());
   }
@@ -331,6 +332,7 @@ TEST_F(EngineStepsTest, GetMaskInEvalKeepsAll) {
   for (const Place& at : {At(3), Place{"s", "l", std::nullopt}}) {
     const auto mask = engine_.GetMask(at.Ref(), shape_);
     ASSERT_TRUE(mask.ok()) << mask.status();
+    EXPECT_EQ(mask->mode, Mode::kEval);
     EXPECT_EQ(mask->scale, 1.0);
     EXPECT_EQ(mask->bits->bytes(), PackedBits::AllKept(x_.size()).bytes());
   }

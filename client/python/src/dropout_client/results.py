@@ -23,6 +23,7 @@ class Mask:
     bits: Optional[bytes]  # One bit an element, least significant first; None: multipliers.
     multipliers: Any = None  # an array, or a Tensor for bfloat16
     sample_scales: Tuple[float, ...] = ()  # One a sample, only where it differs between them.
+    mode: Mode = Mode.UNSPECIFIED  # of the step; UNSPECIFIED: the server is too old to say it
 
     def kept(self) -> np.ndarray:
         """Which elements are kept, as booleans of the mask's shape. Only for a mask of bits."""
@@ -96,7 +97,7 @@ def mask_from_message(message: step_pb2.Mask) -> Mask:
     return Mask(
         shape=tuple(message.shape), scale=message.scale,
         bits=None if multipliers is not None else message.bits, multipliers=multipliers,
-        sample_scales=tuple(message.sample_scales))
+        sample_scales=tuple(message.sample_scales), mode=enumerator(Mode, message.mode))
 
 
 def session_from_message(message: session_pb2.Session) -> SessionInfo:
