@@ -116,8 +116,10 @@ class Client::Impl {
     }
     Response response;
     const absl::Status status = RunWithRetries(
-        options_, IdempotencyOf(rpc), SystemRetryEnvironment(), [&](TimeLeft time_left) {
+        options_, IdempotencyOf(rpc), SystemRetryEnvironment(),
+        [&](TimeLeft time_left, bool wait_for_ready) {
           grpc::ClientContext context;
+          context.set_wait_for_ready(wait_for_ready);
           SetDeadline(time_left, &context);
           if constexpr (requires { request.session_id(); }) {
             AddSessionMetadata(request.session_id(), &context);
@@ -139,12 +141,14 @@ class Client::Impl {
     const Clock::duration spent = Clock::now() - start;
     call.is_safe = IdempotencyOf(rpc) != Idempotency::kUnsafe;
     absl::StatusOr<StepAnswer> answer;
-    const absl::Status status = RunWithRetries(options_, IdempotencyOf(rpc),
-                                               SystemRetryEnvironment(), [&](TimeLeft time_left) {
-                                                 if (time_left.has_value()) *time_left -= spent;
-                                                 answer = steps_.Call(call, time_left);
-                                                 return answer.status();
-                                               });
+    const absl::Status status =
+        RunWithRetries(options_, IdempotencyOf(rpc), SystemRetryEnvironment(),
+                       [&](TimeLeft time_left, bool wait_for_ready) {
+                         if (time_left.has_value()) *time_left -= spent;
+                         call.wait_for_ready = wait_for_ready;
+                         answer = steps_.Call(call, time_left);
+                         return answer.status();
+                       });
     if (!status.ok()) return status;
     // The layer may be another by now.
     if (call.place.data == nullptr) return answer;

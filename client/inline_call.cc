@@ -26,6 +26,7 @@ absl::StatusOr<StepAnswer> CallUnary(Channel& channel, const StepCall& call,
         "the request has ", request.Length(), " bytes, a message at most ", kMaxMessageBytes));
   }
   grpc::ClientContext context;
+  context.set_wait_for_ready(call.wait_for_ready);
   SetDeadline(time_left, &context);
   AddSessionMetadata(call.session_id, &context);
   channel.AddCredentials(&context);

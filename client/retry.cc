@@ -4,6 +4,10 @@
 #include <random>
 #include <thread>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+
 namespace dropout {
 namespace {
 
@@ -27,9 +31,11 @@ class Budget {
   Budget(nanoseconds timeout, RetryEnvironment& environment)
       : timeout_(timeout), environment_(environment), start_(environment.Now()) {}
 
+  nanoseconds Used() const { return environment_.Now() - start_; }
+
   std::optional<nanoseconds> Left() const {
     if (timeout_ == nanoseconds::zero()) return std::nullopt;
-    return timeout_ - (environment_.Now() - start_);
+    return timeout_ - Used();
   }
 
  private:
@@ -65,6 +71,17 @@ bool ServerWentAway(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsCancelled(status);
 }
 
+// `failure`, with how often and how long the call was tried. Its payloads stay.
+absl::Status GaveUp(const absl::Status& failure, int attempts, nanoseconds time) {
+  absl::Status status(failure.code(),
+                      absl::StrFormat("%s (tried %d times in %.1f s)", failure.message(), attempts,
+                                      std::chrono::duration<double>(time).count()));
+  failure.ForEachPayload([&status](absl::string_view url, const absl::Cord& payload) {
+    status.SetPayload(url, payload);
+  });
+  return status;
+}
+
 }  // namespace
 
 RetryEnvironment& SystemRetryEnvironment() {
@@ -77,14 +94,22 @@ absl::Status RunWithRetries(const ClientOptions& options, Idempotency idempotenc
   const int max_attempts = idempotency == Idempotency::kUnsafe ? 1 : options.max_attempts;
   const Budget budget(options.timeout, environment);
   Backoff backoff(options, environment);
+  absl::Status failure;  // Of the attempt before.
   for (int sent = 1;; ++sent) {
-    absl::Status status = attempt(budget.Left());
+    const absl::Status status = attempt(budget.Left(), /*wait_for_ready=*/sent > 1);
     if (sent > 1 && idempotency == Idempotency::kDeletion && absl::IsNotFound(status)) {
       return absl::OkStatus();
     }
+    if (sent > 1 && absl::IsDeadlineExceeded(status)) {
+      return GaveUp(failure, sent, budget.Used());
+    }
     if (!ServerWentAway(status) || sent == max_attempts) return status;
+    failure = status;
     const nanoseconds pause = backoff.Next();
-    if (const auto left = budget.Left(); left.has_value() && *left <= pause) return status;
+    if (const auto left = budget.Left(); left.has_value() && *left <= pause) {
+      return sent > 1 ? GaveUp(status, sent, budget.Used()) : status;
+    }
+    if (options.on_retry != nullptr) options.on_retry(status);
     environment.Sleep(pause);
   }
 }

@@ -26,13 +26,18 @@ class RetryEnvironment {
 RetryEnvironment& SystemRetryEnvironment();
 
 // Sends a call once. `time_left` is what remains of the whole call's time; empty: no
-// limit.
-using Attempt = absl::FunctionRef<absl::Status(std::optional<std::chrono::nanoseconds> time_left)>;
+// limit. `wait_for_ready`: to wait for a connection where there is none, and not to fail.
+using Attempt = absl::FunctionRef<absl::Status(std::optional<std::chrono::nanoseconds> time_left,
+                                               bool wait_for_ready)>;
 
 // Runs `attempt` until its status is neither UNAVAILABLE nor CANCELLED (which may be the
 // answer of a server that shuts down), options.max_attempts are used up, or the next pause
-// would outlast options.timeout; returns the last status. Pause i is initial_backoff * 2^i,
-// at most max_backoff, times a random factor in [1/2, 1).
+// would outlast options.timeout. Pause i is initial_backoff * 2^i, at most max_backoff, times
+// a random factor in [1/2, 1). The first attempt fails at once where there is no connection,
+// later ones wait for it: who polls for it finds a server that is back, and who sleeps does not.
+//
+// Returns the last status; where a later attempt ran out of time, that of the one before, which
+// says why, and how long the call was tried.
 absl::Status RunWithRetries(const ClientOptions& options, Idempotency idempotency,
                             RetryEnvironment& environment, Attempt attempt);
 

@@ -20,6 +20,9 @@ struct StepCall {
   TensorView tensor;
   OutputPlace place;
   bool is_safe = true;  // May be sent more than once.
+
+  // Whether the call waits for a connection where there is none, and does not fail.
+  bool wait_for_ready = false;
 };
 
 // The transports. Each sends the call once, and returns when neither gRPC nor the server

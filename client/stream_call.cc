@@ -28,8 +28,10 @@ gpr_timespec DeadlineOf(TimeLeft time_left) {
 // caller's thread, which writes pieces while answers come back. Not thread-safe.
 class ExchangeStream {
  public:
-  ExchangeStream(std::shared_ptr<Channel> channel, const std::string& session_id)
+  ExchangeStream(std::shared_ptr<Channel> channel, const std::string& session_id,
+                 bool wait_for_ready)
       : channel_(std::move(channel)), session_id_(session_id) {
+    context_.set_wait_for_ready(wait_for_ready);
     AddSessionMetadata(session_id, &context_);
     channel_->AddCredentials(&context_);
     stream_ = channel_->raw.PrepareCall(&context_, kExchangeMethod, &queue_);
@@ -151,10 +153,13 @@ StreamTransport::~StreamTransport() = default;
 
 absl::StatusOr<StepAnswer> StreamTransport::Call(const StepCall& call, TimeLeft time_left) {
   MemoryLoan loan;
-  // An idle stream may have lost its server, which shows only when it is used.
+  // An idle stream may have lost its server, which shows only when it is used. A call that is
+  // repeated may have met one, and there may be more.
   std::unique_ptr<ExchangeStream> stream =
-      call.is_safe ? Take(call.session_id)
-                   : std::make_unique<ExchangeStream>(connection_.channel(), call.session_id);
+      call.is_safe && !call.wait_for_ready
+          ? Take(call.session_id)
+          : std::make_unique<ExchangeStream>(connection_.channel(), call.session_id,
+                                             call.wait_for_ready);
   std::shared_ptr<Channel> channel = stream->channel();
   absl::StatusOr<StepAnswer> answer = stream->Run(call, piece_bytes_, loan, time_left);
   if (stream->usable()) {
@@ -179,7 +184,8 @@ std::unique_ptr<ExchangeStream> StreamTransport::Take(const std::string& session
       return stream;
     }
   }
-  return std::make_unique<ExchangeStream>(std::move(channel), session_id);
+  return std::make_unique<ExchangeStream>(std::move(channel), session_id,
+                                          /*wait_for_ready=*/false);
 }
 
 void StreamTransport::Return(std::unique_ptr<ExchangeStream> stream) {

@@ -1,15 +1,34 @@
 #include "client/cli/context.h"
 
-#include <chrono>
-#include <iostream>
+#include <unistd.h>
 
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_format.h"
 #include "client/security.h"
 
 namespace dropout::cli {
 namespace {
 
-// A person waits: give up on a server that is away after about a second.
-constexpr int kMaxAttempts = 5;
+// What tells a person who waits for a server why nothing happens; once a program.
+std::function<void(const absl::Status&)> RetryNotice(const GlobalOptions& options) {
+  if (options.json || isatty(STDERR_FILENO) == 0) return nullptr;
+  const std::string limit = options.timeout_seconds > 0
+                                ? absl::StrFormat(" for up to %g s", options.timeout_seconds)
+                                : std::string();
+  const auto is_said = std::make_shared<std::atomic<bool>>(false);
+  return [address = options.address, limit, is_said](const absl::Status& failure) {
+    if (is_said->exchange(true)) return;
+    std::cerr << absl::StrFormat("%s is away (%s); trying again%s (--timeout)\n", address,
+                                 failure.message(), limit);
+  };
+}
 
 }  // namespace
 
@@ -26,7 +45,7 @@ ClientOptions Context::client_options() const {
   ClientOptions made;
   made.transport = Transports().at(options.transport);
   made.timeout = timeout();
-  made.max_attempts = kMaxAttempts;
+  made.on_retry = RetryNotice(options);
   ApplySecurityOptions(options.security, &made);
   CheckLocal(CheckSecurity(options.address, made));
   return made;

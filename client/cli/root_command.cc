@@ -34,8 +34,10 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions* options) {
             [options](const std::string& text) { return ParseAddress(text, &options->address); })
       ->envname("DROPOUTCTL_ADDRESS");
   app.add_flag("--json", options->json, "Print answers, and errors of calls, as JSON");
-  AddNonNegative(&app, "--timeout", "SECONDS", &options->timeout_seconds,
-                 "Time for one call with its retries, in seconds; 0: no limit (default 60)")
+  AddNonNegative(
+      &app, "--timeout", "SECONDS", &options->timeout_seconds,
+      "Time for one call, in seconds. A server that is away is waited for so long, except "
+      "by health and call; 0: no limit (default 60)")
       ->check(CLI::Range(0.0, kMaxTimeoutSeconds).description(""));
   std::set<std::string> transports;
   for (const auto& [name, transport] : Transports()) transports.insert(name);

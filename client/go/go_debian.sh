@@ -10,7 +10,7 @@ shift 2
 root=$work/src/dropoutd
 mkdir -p "$root"
 "$here/generate.sh" "$proto" "$root"
-for folder in dropout examples; do
+for folder in dropout examples outage; do
   ln -sfn "$here/$folder" "$root/$folder"
 done
 GO111MODULE=off GOPATH=$work:/usr/share/gocode GOCACHE=$work/cache GOFLAGS= exec go "$@"

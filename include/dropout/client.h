@@ -14,8 +14,8 @@
 // reason (docs/api.md lists them). A request past protobuf's limit of 2 GiB - 1 bytes
 // is RESOURCE_EXHAUSTED and is not sent. Every call but Backward with `release` is safe
 // to repeat, and is repeated after UNAVAILABLE, and after the CANCELLED of a server that
-// shuts down, with growing pauses until its attempts or its time are used up. A Delete that
-// is repeated and finds nothing has succeeded.
+// shuts down, with growing pauses until its time is used up; from the second time on it waits
+// for a connection. A Delete that is repeated and finds nothing has succeeded.
 //
 // Thread safety: a Client may be used from any number of threads at once. It can be
 // moved and not copied; no call may run while it is moved or destroyed.
@@ -24,6 +24,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,16 +63,22 @@ enum class Transport {
 };
 
 struct ClientOptions {
-  // Time that one call may take, retries and pauses included. 0: no limit.
+  // Time that one call may take, retries and pauses included: how long a server may be away. 0: no
+  // limit.
   std::chrono::nanoseconds timeout = std::chrono::seconds(60);
 
-  // How often a call that is safe to repeat is sent at most; 1 switches retries off.
-  int max_attempts = 8;
+  // How often a call that is safe to repeat is sent at most, 1 or more; 1 switches retries off. The
+  // default leaves it to the timeout.
+  int max_attempts = std::numeric_limits<int>::max();
 
   // Pause before the second attempt; it doubles up to max_backoff. Each pause is
   // shortened by a random share of up to a half. 0 or more.
   std::chrono::nanoseconds initial_backoff = std::chrono::milliseconds(50);
   std::chrono::nanoseconds max_backoff = std::chrono::seconds(2);
+
+  // Called before a call that failed so is repeated, by the thread that makes the call. May be
+  // null; must not throw.
+  std::function<void(const absl::Status& failure)> on_retry;
 
   // The largest message that is accepted, at most 2^31 - 1; -1: any. gRPC's own default, 4 MiB, is
   // smaller than what a server with default flags sends.

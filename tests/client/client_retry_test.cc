@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "absl/strings/cord.h"
 #include "client/retry.h"
 
 namespace dropout {
@@ -39,7 +41,6 @@ class RetryTest : public testing::Test {
  protected:
   RetryTest() {
     options_.timeout = seconds(60);
-    options_.max_attempts = 8;
     options_.initial_backoff = milliseconds(100);
     options_.max_backoff = milliseconds(500);
   }
@@ -48,7 +49,8 @@ class RetryTest : public testing::Test {
   absl::Status Run(Idempotency idempotency, std::vector<absl::Status> answers,
                    nanoseconds duration = nanoseconds::zero()) {
     return RunWithRetries(options_, idempotency, environment_,
-                          [&](std::optional<nanoseconds> time_left) {
+                          [&](std::optional<nanoseconds> time_left, bool wait_for_ready) {
+                            EXPECT_EQ(wait_for_ready, !times_left_.empty());
                             times_left_.push_back(time_left);
                             environment_.Advance(duration);
                             const std::size_t i = times_left_.size() - 1;
@@ -105,6 +107,44 @@ TEST_F(RetryTest, GivesUpAfterMaxAttemptsWithTheLastStatus) {
   EXPECT_EQ(attempts(), 3u);
 }
 
+TEST_F(RetryTest, TimeAloneEndsRetries) {
+  const absl::Status down = absl::UnavailableError("down");
+  std::vector<absl::Status> answers(100, down);
+  answers.push_back(absl::OkStatus());
+  EXPECT_TRUE(Run(Idempotency::kSafe, answers).ok());
+  EXPECT_EQ(attempts(), 101u);
+
+  times_left_.clear();
+  const absl::Status status = Run(Idempotency::kSafe, {down}, seconds(1));
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_THAT(std::string(status.message()),
+              testing::MatchesRegex("down .tried [0-9]+ times in .*s."));
+  EXPECT_LE(*times_left_.back(), seconds(2));
+}
+
+TEST_F(RetryTest, ALaterAttemptThatRunsOutOfTimeSaysWhyThereWereMore) {
+  absl::Status draining = absl::UnavailableError("the server is draining");
+  draining.SetPayload("dropout-error-reason", absl::Cord("DRAINING"));
+  const absl::Status status =
+      Run(Idempotency::kSafe, {draining, absl::DeadlineExceededError("Deadline Exceeded")});
+  EXPECT_TRUE(absl::IsUnavailable(status));
+  EXPECT_THAT(std::string(status.message()),
+              testing::StartsWith("the server is draining (tried 2"));
+  EXPECT_EQ(ErrorReason(status), "DRAINING");
+  times_left_.clear();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(
+      Run(Idempotency::kSafe, {absl::DeadlineExceededError("Deadline Exceeded")})));
+}
+
+TEST_F(RetryTest, EachRepetitionIsAnnounced) {
+  std::vector<absl::Status> announced;
+  options_.on_retry = [&](const absl::Status& failure) { announced.push_back(failure); };
+  const absl::Status down = absl::UnavailableError("down");
+  const absl::Status cancelled = absl::CancelledError("cancelled");
+  EXPECT_TRUE(Run(Idempotency::kSafe, {down, cancelled, absl::OkStatus()}).ok());
+  EXPECT_THAT(announced, ElementsAre(down, cancelled));
+}
+
 TEST_F(RetryTest, UnsafeCallsAreSentOnce) {
   EXPECT_TRUE(absl::IsUnavailable(
       Run(Idempotency::kUnsafe, {absl::UnavailableError("down"), absl::OkStatus()})));
@@ -151,6 +191,7 @@ TEST_F(RetryTest, DoesNotPausePastTheTimeout) {
 
 TEST_F(RetryTest, TimeoutZeroIsNoLimit) {
   options_.timeout = nanoseconds::zero();
+  options_.max_attempts = 8;
   EXPECT_FALSE(Run(Idempotency::kSafe, {absl::UnavailableError("down")}, seconds(1000)).ok());
   EXPECT_EQ(attempts(), 8u);
   EXPECT_EQ(times_left_.back(), std::nullopt);

@@ -512,7 +512,6 @@ TEST_F(ClientTest, RepeatedDeletesThatFindNothingHaveSucceeded) {
 }
 
 TEST_F(ClientTest, ACallOutlivesARestartOfTheServer) {
-  options_.max_attempts = 1000;
   Client client = Connect();
   ASSERT_TRUE(client.GetServerInfo().ok());
   StopServer();
@@ -537,7 +536,6 @@ TEST_F(ClientTest, ACallThatHangsEndsAtItsTimeout) {
 
 TEST_F(ClientTest, RetriesEndAtTheTimeout) {
   options_.timeout = milliseconds(200);
-  options_.max_attempts = std::numeric_limits<int>::max();
   service_.SetHook(FailFirst(std::numeric_limits<int>::max()));
   const auto start = std::chrono::steady_clock::now();
   const absl::Status status = Connect().GetServerInfo().status();

@@ -322,7 +322,8 @@ class ProgramTest(CliTest):
         done = harness.ctl("info", env=env)
         self.assertIn(self.server.address, done.stdout.decode())
         # The option wins.
-        done = harness.ctl("info", f"--address={UNREACHABLE}", env=env, check=False)
+        done = harness.ctl("info", f"--address={UNREACHABLE}", "--timeout=0.5", env=env,
+                           check=False)
         self.assertEqual(done.returncode, REFUSED)
 
     def test_unix_socket(self):
@@ -331,13 +332,23 @@ class ProgramTest(CliTest):
             self.assertIn(b"all cells agree", done.stdout)
 
     def test_server_that_is_away(self):
-        done = harness.ctl(f"--address={UNREACHABLE}", "info", check=False)
+        away = [f"--address={UNREACHABLE}", "info", "--timeout=0.5"]
+        done = harness.ctl(*away, check=False)
         self.assertEqual((done.returncode, done.stdout), (REFUSED, b""))
-        self.assertRegex(done.stderr.decode(), r"\Aerror: UNAVAILABLE: .+\n\Z")
-        done = harness.ctl(f"--address={UNREACHABLE}", "info", "--json", check=False)
+        self.assertRegex(done.stderr.decode(), r"\Aerror: UNAVAILABLE: .+refused"
+                         r" \(tried \d+ times in 0\.\d s\)\n\Z")
+        done = harness.ctl(*away, "--json", check=False)
         error = json.loads(done.stderr)["error"]
         self.assertEqual((done.returncode, error["code"], error["reason"]),
                          (REFUSED, "UNAVAILABLE", ""))
+
+    def test_a_person_learns_why_nothing_happens(self):
+        done, shown = run_on_terminal(
+            [os.environ["DROPOUTCTL_BIN"], f"--address={UNREACHABLE}", "info", "--timeout=0.5"], 2,
+            env=harness.clean_environment())
+        self.assertEqual(done.returncode, REFUSED)
+        self.assertRegex(shown, rf"\A{UNREACHABLE} is away \(.+refused\); trying again for up to "
+                         r"0\.5 s \(--timeout\)\s+error: UNAVAILABLE: ")
 
     def test_server_that_does_not_answer(self):
         with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -77,10 +77,10 @@ func Dial(address string, opts ...Option) (*Client, error) {
 		// gRPC's own default, 4 MiB, is smaller than what a server with default flags sends.
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32),
 			grpc.MaxCallSendMsgSize(math.MaxInt32)),
-		// A server that was restarted is found again within the time that retries take.
+		// A server that is back is found within about a second.
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6,
-				Jitter: 0.2, MaxDelay: 2 * time.Second},
+				Jitter: 0.2, MaxDelay: time.Second},
 			MinConnectTimeout: 5 * time.Second}))
 	if err != nil {
 		return nil, err
@@ -194,9 +194,9 @@ func call[Request, Response proto.Message](
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+c.options.token)
 	}
 	var response Response
-	err := c.options.retry.run(ctx, idempotency, func(ctx context.Context) error {
+	err := c.options.retry.run(ctx, idempotency, func(ctx context.Context, wait bool) error {
 		var trailer metadata.MD
-		answer, err := method(ctx, request, grpc.Trailer(&trailer))
+		answer, err := method(ctx, request, grpc.Trailer(&trailer), grpc.WaitForReady(wait))
 		if err != nil {
 			return errorOf(err, trailer)
 		}

@@ -3,6 +3,7 @@ package dropout
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -21,6 +22,12 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("%v: %s", e.Code, e.Message)
 	}
 	return fmt.Sprintf("%s: %s", e.Reason, e.Message)
+}
+
+// gaveUp is the error, which says why a call was repeated, with how often and how long it was tried.
+func (e *Error) gaveUp(sent int, start time.Time) *Error {
+	tried := fmt.Sprintf(" (tried %d times in %.1f s)", sent, time.Since(start).Seconds())
+	return &Error{e.Code, e.Reason, e.Message + tried}
 }
 
 // GRPCStatus makes status.FromError work on an Error.

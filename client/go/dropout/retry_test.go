@@ -5,6 +5,7 @@ package dropout_test
 import (
 	"context"
 	"net"
+	"regexp"
 	"testing"
 	"time"
 
@@ -122,6 +123,36 @@ func TestAttemptsAreLimited(t *testing.T) {
 	_, err := client.Session(context.Background(), "s")
 	if dropout.ReasonOf(err) != "DRAINING" || len(f.calls) != 3 {
 		t.Errorf("%v after %d calls", err, len(f.calls))
+	}
+}
+
+func TestTimeAloneEndsAttempts(t *testing.T) {
+	outcomes := make([]refusal, 30)
+	for i := range outcomes {
+		outcomes[i] = draining
+	}
+	f := &fakeServer{outcomes: map[string][]refusal{"GetSession": append(outcomes, fine)}}
+	must(f.serve(t).Session(context.Background(), "s"))
+	if len(f.calls) != 31 {
+		t.Errorf("%d calls", len(f.calls))
+	}
+}
+
+func TestNobodyThere(t *testing.T) {
+	brief := dropout.DefaultRetry
+	brief.Timeout = 500 * time.Millisecond
+	client := must(dropout.Dial("127.0.0.1:1", dropout.WithRetry(brief)))
+	defer client.Close()
+	_, err := client.ServerInfo(context.Background())
+	if status.Code(err) != codes.Unavailable ||
+		!regexp.MustCompile(`refused.* \(tried \d+ times in \d\.\d s\)`).MatchString(err.Error()) {
+		t.Errorf("%v", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	if _, err := client.ServerInfo(ctx); status.Code(err) != codes.DeadlineExceeded &&
+		status.Code(err) != codes.Unavailable {
+		t.Errorf("%v", err)
 	}
 }
 

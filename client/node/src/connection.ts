@@ -54,7 +54,7 @@ export class Connection {
   constructor(address: string, options: ClientOptions) {
     if (!address) throw new TypeError("address is empty");
     checkNames(options, OPTIONS, "");
-    const { timeout = 60_000, maxAttempts = 8, initialBackoff = 50, maxBackoff = 2_000 } = options;
+    const { timeout = 60_000, maxAttempts = Infinity, initialBackoff = 50, maxBackoff = 2_000 } = options;
     if (!(timeout > 0) || !(maxAttempts >= 1)) {
       throw new RangeError("timeout must be above 0 and maxAttempts 1 or more");
     }
@@ -64,9 +64,9 @@ export class Connection {
       // gRPC's own default, 4 MiB, is smaller than what a server with default flags sends.
       "grpc.max_receive_message_length": -1,
       "grpc.max_send_message_length": -1,
-      // A server that was restarted is found again within the time that retries take.
+      // A server that is back is found within about a second.
       "grpc.initial_reconnect_backoff_ms": 100,
-      "grpc.max_reconnect_backoff_ms": 2000,
+      "grpc.max_reconnect_backoff_ms": 1000,
     });
   }
 
@@ -86,23 +86,26 @@ export class Connection {
   ): Promise<Message> {
     if (!(timeout > 0)) throw new RangeError(`timeout: ${timeout}, must be above 0 ms`);
     const message = contract.message(request, `${rpc}Request`);
-    const answer = await withRetries({ ...this.#retry, timeout }, idempotency, (deadline) =>
-      this.#send(rpc, message, deadline));
+    const answer = await withRetries(
+      { ...this.#retry, timeout }, idempotency,
+      (deadline, waitForReady) => this.#send(rpc, message, deadline, waitForReady));
     return answer ?? {};
   }
 
-  #send(rpc: string, request: Message, deadline: Date): Promise<Message> {
+  #send(
+    rpc: string, request: Message, deadline: Date, waitForReady: boolean,
+  ): Promise<Message> {
     const method = service[rpc] as grpc.MethodDefinition<Message, Message>;
     return new Promise((resolve, reject) => {
       this.#client.makeUnaryRequest(
         method.path, method.requestSerialize, method.responseDeserialize, request,
-        this.#metadata(request), { deadline },
+        this.#metadata(request, waitForReady), { deadline },
         (error, answer) => (error ? reject(errorOf(error)) : resolve(answer as Message)));
     });
   }
 
-  #metadata(request: Message): grpc.Metadata {
-    const metadata = new grpc.Metadata();
+  #metadata(request: Message, waitForReady: boolean): grpc.Metadata {
+    const metadata = new grpc.Metadata({ waitForReady });
     // Only what the server would take: a header cannot have other bytes.
     if (SESSION_ID.test(request["sessionId"] ?? "")) {
       metadata.set("x-session-id", request["sessionId"]);

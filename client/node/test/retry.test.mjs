@@ -74,6 +74,12 @@ test("attempts are limited", async () => {
   assert.equal(seen.length, 3);
 });
 
+test("time alone ends attempts", async () => {
+  const seen = await calls({ GetSession: [...Array(30).fill(DRAINING), SESSION] },
+    (client) => client.session("s"));
+  assert.equal(seen.length, 31);
+});
+
 test("backward with release is not repeated", async () => {
   const seen = await calls({
     GetSession: [SESSION], Backward: [DRAINING, DRAINING, { inputGradient: TENSOR }],
@@ -110,7 +116,9 @@ test("metadata", async () => {
 });
 
 test("nobody there", async () => {
-  const client = new Client("127.0.0.1:1", { ...FAST, maxAttempts: 2 });
-  await assert.rejects(client.serverInfo(), { code: "UNAVAILABLE" });
+  const client = new Client("127.0.0.1:1", { ...FAST, timeout: 500 });
+  await assert.rejects(client.serverInfo(), {
+    code: "UNAVAILABLE", message: /onnect.* \(tried \d+ times in \d\.\d s\)/,
+  });
   client.close();
 });

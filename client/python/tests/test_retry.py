@@ -50,6 +50,22 @@ class AttemptsTest(unittest.TestCase):
         attempts.after(self.error())
         self.assertRaises(UnavailableError, attempts.after, self.error())
 
+    def test_time_alone_ends_attempts(self):
+        attempts = self.attempts()
+        self.assertFalse(attempts.wait_for_ready)
+        for _ in range(2000):
+            attempts.after(self.error())
+            self.assertTrue(attempts.wait_for_ready)
+        self.clock.now += 59.0
+        with self.assertRaisesRegex(UnavailableError, r"x \(tried 2001 times in 59.0 s\)"):
+            attempts.after(self.error())
+
+    def test_an_attempt_that_runs_out_of_time_says_why_there_was_another(self):
+        attempts = self.attempts()
+        attempts.after(make_error(UNAVAILABLE, "DRAINING", "no"))
+        with self.assertRaisesRegex(DrainingError, r"no \(tried 2 times"):
+            attempts.after(self.error(grpc.StatusCode.DEADLINE_EXCEEDED))
+
     def test_no_pause_outlasts_the_deadline(self):
         attempts = self.attempts(timeout=10.0, initial_backoff=2.0)
         self.clock.now += 7.0
@@ -207,7 +223,12 @@ class ClientTest(unittest.TestCase):
         self.assertEqual(service.calls[0][2]["authorization"], "Bearer secret")
 
     def test_nobody_there(self):
-        with Client("127.0.0.1:1", retry=RetryPolicy(max_attempts=2)) as client:
+        with Client("127.0.0.1:1", retry=RetryPolicy(timeout=0.5)) as client:
+            self.assertRaisesRegex(UnavailableError, r"onnect.* \(tried \d+ times in 0\.\d s\)",
+                                   client.server_info)
+
+    def test_no_retries(self):
+        with Client("127.0.0.1:1", retry=RetryPolicy(max_attempts=1)) as client:
             self.assertRaises(UnavailableError, client.server_info)
 
 

@@ -67,7 +67,7 @@ class KilledServerTest(unittest.TestCase):
         train_x, train_y, _, _ = digits.load(seed=3)
         order = torch.Generator().manual_seed(3)
         # As often as a minute allows: a server may take long to start.
-        with Client(address, retry=RetryPolicy(max_attempts=1000)) as client:
+        with Client(address, retry=RetryPolicy()) as client:
             session = client.create_session(seed=3)
             model = digits.make_model(lambda: RemoteDropout(digits.P, session=session))
             optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

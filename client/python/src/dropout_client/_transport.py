@@ -37,9 +37,9 @@ def _options(tls: Optional[Tls], max_receive_bytes: int) -> list:
         # gRPC's own default, 4 MiB, is smaller than what a server with default flags sends.
         ("grpc.max_receive_message_length", max_receive_bytes),
         ("grpc.max_send_message_length", -1),
-        # A server that was restarted is found again within the time that retries take.
+        # A server that is back is found within about a second.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 2000),
+        ("grpc.max_reconnect_backoff_ms", 1000),
         # Despite its name, the time that gRPC gives one attempt to connect.
         ("grpc.min_reconnect_backoff_ms", 5000),
     ]
@@ -101,7 +101,8 @@ class Transport:
         attempts = Attempts(self._settings.retry, call.idempotency, timeout)
         while True:
             try:
-                encoded = method(call.request, timeout=attempts.time_left(), metadata=metadata)
+                encoded = method(call.request, timeout=attempts.time_left(), metadata=metadata,
+                                 wait_for_ready=attempts.wait_for_ready)
             except grpc.RpcError as error:
                 pause = attempts.after(from_rpc_error(error))
                 if pause is None:
@@ -130,7 +131,8 @@ class AsyncTransport:
         while True:
             try:
                 encoded = await method(
-                    call.request, timeout=attempts.time_left(), metadata=metadata)
+                    call.request, timeout=attempts.time_left(), metadata=metadata,
+                    wait_for_ready=attempts.wait_for_ready)
             except grpc.aio.AioRpcError as error:
                 pause = attempts.after(from_rpc_error(error))
                 if pause is None:

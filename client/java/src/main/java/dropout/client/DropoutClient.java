@@ -195,8 +195,14 @@ public final class DropoutClient implements AutoCloseable {
       BiFunction<DropoutServiceBlockingStub, Q, A> method) {
     DropoutServiceBlockingStub ready =
         stub.withInterceptors(MetadataUtils.newAttachHeadersInterceptor(metadata(sessionId)));
-    return options.retry.run(
-        idempotency, deadline -> method.apply(ready.withDeadline(deadline), request));
+    return options.retry.run(idempotency, (deadline, isRepeated) -> {
+      if (isRepeated) {
+        // gRPC for Java doubles its own pauses between connections without a limit that can be
+        // set. Instead of waiting for its next one, each repetition has it connect.
+        channel.resetConnectBackoff();
+      }
+      return method.apply(ready.withDeadline(deadline), request);
+    });
   }
 
   private Metadata metadata(String sessionId) {

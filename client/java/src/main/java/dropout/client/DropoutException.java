@@ -14,10 +14,24 @@ public final class DropoutException extends RuntimeException {
   private final String reason;
 
   DropoutException(StatusRuntimeException cause) {
-    super(cause.getStatus().getDescription(), cause);
+    this(cause, "");
+  }
+
+  /** addition: what the message says after the cause's own. */
+  DropoutException(StatusRuntimeException cause, String addition) {
+    super(messageOf(cause) + addition, cause);
     code = cause.getStatus().getCode();
     String given = cause.getTrailers() == null ? null : cause.getTrailers().get(REASON);
     reason = given == null ? "" : given;
+  }
+
+  private static String messageOf(StatusRuntimeException failure) {
+    String description = failure.getStatus().getDescription();
+    Throwable origin = failure.getStatus().getCause();
+    // "io exception" alone does not say that a connection was refused.
+    String message = description == null ? failure.getStatus().getCode().name() : description;
+    return origin == null || origin.getMessage() == null
+        ? message : message + ": " + origin.getMessage();
   }
 
   /** The status code. */

@@ -23,6 +23,7 @@ import io.grpc.netty.NettyServerBuilder;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import java.nio.channels.ClosedChannelException;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -44,7 +45,8 @@ public final class RetryTest {
   private String run(RetryPolicy policy, RetryPolicy.Idempotency idempotency, Status... failures) {
     attempts = 0;
     Deque<Status> left = new ArrayDeque<>(Arrays.asList(failures));
-    return policy.run(idempotency, deadline -> {
+    return policy.run(idempotency, (deadline, isRepeated) -> {
+      assertEquals(attempts > 0, isRepeated);
       attempts++;
       if (!left.isEmpty()) {
         throw new StatusRuntimeException(left.remove());
@@ -83,6 +85,50 @@ public final class RetryTest {
     assertFails(
         Status.Code.UNAVAILABLE, patient, RetryPolicy.Idempotency.SAFE, Status.UNAVAILABLE);
     assertEquals(1, attempts);
+  }
+
+  @Test
+  public void timeAloneEndsAttempts() {
+    RetryPolicy patient =
+        new RetryPolicy(
+            Duration.ofSeconds(60), RetryPolicy.DEFAULT.maxAttempts(), Duration.ZERO,
+            Duration.ZERO);
+    Status[] failures = new Status[30];
+    Arrays.fill(failures, Status.UNAVAILABLE);
+    assertEquals("done", run(patient, RetryPolicy.Idempotency.SAFE, failures));
+    assertEquals(31, attempts);
+  }
+
+  @Test
+  public void aConnectionThatEndsIsAServerThatWentAway() {
+    Status closed =
+        Status.UNKNOWN.withDescription("channel closed").withCause(new ClosedChannelException());
+    assertEquals("done", run(FAST, RetryPolicy.Idempotency.SAFE, closed));
+    assertFails(Status.Code.UNAVAILABLE, FAST, RetryPolicy.Idempotency.UNSAFE, closed);
+    assertFails(Status.Code.UNKNOWN, FAST, RetryPolicy.Idempotency.SAFE, Status.UNKNOWN);
+  }
+
+  @Test
+  public void anAttemptThatRunsOutOfTimeSaysWhyThereWasAnother() {
+    DropoutException error = assertThrows(
+        DropoutException.class,
+        () -> run(FAST, RetryPolicy.Idempotency.SAFE,
+            Status.UNAVAILABLE.withDescription("down"), Status.DEADLINE_EXCEEDED));
+    assertEquals(Status.Code.UNAVAILABLE, error.code());
+    assertTrue(error.getMessage(), error.getMessage().startsWith("down (tried 2 times in "));
+  }
+
+  @Test
+  public void nobodyThere() {
+    RetryPolicy brief =
+        new RetryPolicy(Duration.ofMillis(500), 1000, Duration.ofMillis(1), Duration.ofMillis(50));
+    try (DropoutClient alone = DropoutClient.connect(
+        "127.0.0.1:1", new DropoutClient.Options().retry(brief))) {
+      DropoutException error = assertThrows(DropoutException.class, alone::serverInfo);
+      assertEquals(Status.Code.UNAVAILABLE, error.code());
+      assertTrue(error.getMessage(),
+          error.getMessage().matches("(?s).*refused.* \\(tried \\d+ times in .* s\\)"));
+    }
   }
 
   // --- The client -------------------------------------------------------------------------

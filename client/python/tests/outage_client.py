@@ -1,0 +1,33 @@
+"""The Python clients for tests/clients/outage.py: prints "ready" after a first call, then for each
+line of standard input makes a call and prints "ok" or why it failed.
+
+    $ outage_client.py ADDRESS blocking|asyncio
+"""
+
+import asyncio
+import inspect
+import sys
+
+from dropout_client import AsyncClient, Client, DropoutError
+
+
+async def main(address, kind):
+    async def answer(value):
+        return await value if inspect.isawaitable(value) else value
+
+    client = {"blocking": Client, "asyncio": AsyncClient}[kind](address)
+    session = await answer(client.create_session())
+    layer = await answer(session.create_layer("hidden", p=0.5))
+    await answer(layer.forward([1.0, 2.0], step=0))
+    print("ready", flush=True)
+    for step, _ in enumerate(sys.stdin, 1):
+        try:
+            await answer(layer.forward([1.0, 2.0], step=step))
+            print("ok", flush=True)
+        except DropoutError as error:
+            print(f"failed: {error}", flush=True)
+    await answer(client.close())
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
