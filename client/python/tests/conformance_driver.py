@@ -143,7 +143,7 @@ class Driver:
     def GetMask(self, request):
         request = message(step_pb2.GetMaskRequest, request)
         return mask_json(self.wait(
-            self._layer(request).mask(shape=list(request.shape), **place(request))))
+            self._layer(request).mask(shape=list(request.shape) or None, **place(request))))
 
     def ReleaseSteps(self, request):
         request = message(step_pb2.ReleaseStepsRequest, request)

@@ -283,6 +283,10 @@ def backward(place: Place, gradient: Any, release: bool, weight_squared_norm: Op
 
 
 def get_mask(place: Place, shape: Optional[Sequence[int]]) -> Call[results.Mask]:
+    if shape is not None and len(shape) == 0:
+        # On the wire an empty shape is one that was not given.
+        raise ValueError("shape is empty: a mask of rank 0 cannot be asked for; use "
+                         "forward(return_mask=True), or shape=None for that of the step's Forward")
     request = step_pb2.GetMaskRequest(**place.fields(), shape=shape or ())
     return _call("GetMask", request,
                  lambda encoded: results.mask_from_message(step_pb2.Mask.FromString(encoded)))

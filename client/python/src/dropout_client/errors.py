@@ -124,6 +124,15 @@ class ShapeMismatchError(InvalidArgumentError):
     reason = "SHAPE_MISMATCH"
 
 
+class ModeError(FailedPreconditionError):
+    """A module in train() whose layer the server has in EVAL."""
+
+
+class RecomputationError(FailedPreconditionError, RuntimeError):
+    """A forward inside a backward, of which no first forward is known. torch makes a plain
+    RuntimeError with the same text of it where it recomputes without re-entering autograd."""
+
+
 class ParametersRequiredError(FailedPreconditionError):
     reason = "PARAMETERS_REQUIRED"
 

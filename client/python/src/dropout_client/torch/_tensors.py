@@ -8,19 +8,29 @@ from typing import Any, Callable, Optional
 import numpy as np
 import torch
 
+from ..errors import FailedPreconditionError
 from ..results import Mask
 from ..tensor import DataType, Tensor
 
 
+_TYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+
+
+def check_type(x: torch.Tensor) -> None:
+    """Raises TypeError for types that the service does not have."""
+    if x.dtype not in _TYPES:
+        raise TypeError(f"dropout of a {x.dtype} tensor: it must be one of "
+                        f"{', '.join(map(str, _TYPES))}")
+
+
 def to_client(x: torch.Tensor) -> Any:
     """A tensor's elements as an array, or as a Tensor for bfloat16. No copy is made of what is on
-    the CPU and contiguous. Raises TypeError for types that the service does not have."""
+    the CPU and contiguous. Raises TypeError as check_type."""
+    check_type(x)
     x = x.detach().cpu().contiguous()
     if x.dtype == torch.bfloat16:
         bits = x.view(torch.int16).numpy()
         return Tensor(DataType.BFLOAT16, tuple(x.shape), memoryview(bits.reshape(-1)).cast("B"))
-    if not x.is_floating_point():
-        raise TypeError(f"dropout of a {x.dtype} tensor: it must be of a floating-point type")
     return x.numpy()
 
 
@@ -67,6 +77,10 @@ def apply_alpha_mask(x: torch.Tensor, mask: Mask, p: float) -> torch.Tensor:
     """The same for alpha dropout: a (x m + A (1 - m)) + b, which keeps mean and variance."""
     wide = _compute_type(x.dtype)
     scale = 1.0 / math.sqrt((1.0 - p) * (1.0 + p * _SATURATION * _SATURATION))
+    if not math.isclose(mask.scale, scale, rel_tol=1e-9):
+        raise FailedPreconditionError(
+            f"the module's p is {p}, and the server's layer has another p by now: its mask scales "
+            f"by {mask.scale}, not by {scale}. Make the module anew")
     shift = -scale * _SATURATION * p
     a, b, dropped = (torch.tensor(value, dtype=torch.float64, device=x.device).to(wide)
                      for value in (scale, shift, scale * _SATURATION + shift))
