@@ -134,7 +134,9 @@ def main(arguments):
             commands[-1].append(word)
     wrong, clients = [], []
     with tempfile.TemporaryDirectory() as folder:
-        server = harness.Server(f"--store=sqlite:{folder}/state", "--listen=127.0.0.1:0").__enter__()
+        server = harness.Server(
+            f"--store=sqlite:{folder}/state", "--shared_memory", f"--shared_memory_dir={folder}",
+            "--listen=127.0.0.1:0").__enter__()
         try:
             clients = [Client(name, words, server.address) for name, *words in commands]
             for client in clients:

@@ -1,7 +1,7 @@
 // The C++ client for outage.py: prints "ready" after a first call, then for each line of standard
 // input makes a call and prints "ok" or why it failed.
 //
-//   outage_client ADDRESS inline|stream
+//   outage_client ADDRESS inline|stream|shm
 #include <iostream>
 #include <string>
 #include <vector>
@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   if (argc != 3) return 2;
   dropout::ClientOptions options;
   if (argv[2] == std::string("stream")) options.transport = dropout::Transport::kStream;
+  if (argv[2] == std::string("shm")) options.transport = dropout::Transport::kSharedMemory;
   dropout::Client client = dropout::Client::Connect(argv[1], options).value();
   dropout::SessionOptions session;
   session.layers.resize(1);
