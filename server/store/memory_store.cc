@@ -64,7 +64,7 @@ absl::StatusOr<StoreAnswer> MemoryStore::Query(std::string_view key, const Store
   const std::lock_guard lock(mutex_);
   Session* const session = Find(key);
   if (session == nullptr) return NotThere();
-  if (query.expire_time.has_value()) session->expire_time = *query.expire_time;
+  session->expire_time = std::max(session->expire_time, query.expire_time.value_or(StoreTime()));
   StoreAnswer answer;
   answer.version = session->version;
   answer.expire_time = session->expire_time;

@@ -28,9 +28,13 @@ class MemoryStore final : public Store {
 
   std::string_view kind() const override { return "memory"; }
   bool is_shared() const override { return is_shared_; }
+  std::uint64_t history() const override { return 0; }
   absl::Status Check() override { return absl::OkStatus(); }
 
   void StartCommit(std::string_view key, StoreChange change, Committed done) override;
+  absl::StatusOr<StoreVersion> Commit(std::string_view key, StoreChange change) override {
+    return CommitAndWait(*this, key, std::move(change));
+  }
   absl::StatusOr<StoreAnswer> Query(std::string_view key, const StoreQuery& query) override;
   absl::StatusOr<std::vector<StoreField>> Scan(std::string_view key, const FieldRange& range,
                                                std::size_t limit) override;

@@ -405,11 +405,27 @@ absl::StatusOr<StoreAnswer> SqliteStore::Read(std::string_view key, const StoreQ
   return answer;
 }
 
+// Another renewal, to a later end, may have come before.
+absl::Status SqliteStore::Renew(std::string_view key, StoreTime expire_time) {
+  return RunJob([&]() -> absl::StatusOr<std::uint64_t> {
+           DROPOUTD_ASSIGN_OR_RETURN(const Row row, FindRow(*statements_, key, options_.now()));
+           if (row.version == 0) return NotThere();
+           if (row.expire_time < expire_time) {
+             DROPOUTD_RETURN_IF_ERROR(
+                 statements_->update_expire.Bind(1, ToMicroseconds(expire_time))
+                     .Bind(2, row.id)
+                     .Run());
+           }
+           return row.version;
+         })
+      .status();
+}
+
 absl::StatusOr<StoreAnswer> SqliteStore::Query(std::string_view key, const StoreQuery& query) {
   if (query.expire_time.has_value()) {
-    StoreChange renewal;
-    renewal.expire_time = query.expire_time;
-    DROPOUTD_RETURN_IF_ERROR(Commit(key, std::move(renewal)).status());
+    const absl::Status renewed = Renew(key, *query.expire_time);
+    if (IsDamaged(renewed)) return Damaged();
+    DROPOUTD_RETURN_IF_ERROR(renewed);
   }
   auto answer = Read(key, query);
   if (IsDamaged(answer.status())) return Quarantine(key);

@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "server/store/sqlite_database.h"
@@ -44,9 +45,13 @@ class SqliteStore final : public Store {
 
   std::string_view kind() const override { return "sqlite"; }
   bool is_shared() const override { return false; }
+  std::uint64_t history() const override { return 0; }
   absl::Status Check() override;
 
   void StartCommit(std::string_view key, StoreChange change, Committed done) override;
+  absl::StatusOr<StoreVersion> Commit(std::string_view key, StoreChange change) override {
+    return CommitAndWait(*this, key, std::move(change));
+  }
   absl::StatusOr<StoreAnswer> Query(std::string_view key, const StoreQuery& query) override;
   absl::StatusOr<std::vector<StoreField>> Scan(std::string_view key, const FieldRange& range,
                                                std::size_t limit) override;
@@ -93,6 +98,7 @@ class SqliteStore final : public Store {
   // Sets a damaged session aside; returns STORE_CORRUPT.
   absl::Status Quarantine(std::string_view key);
   absl::StatusOr<StoreAnswer> Read(std::string_view key, const StoreQuery& query);
+  absl::Status Renew(std::string_view key, StoreTime expire_time);
 
   const SqliteOptions options_;
   int lock_file_ = -1;

@@ -41,7 +41,7 @@ struct StoreChange {
 struct StoreQuery {
   StoreVersion known_version = 0;        // The document is answered only if its version differs.
   std::vector<std::string> fields;       // The names of the fields wanted.
-  std::optional<StoreTime> expire_time;  // Renews the session.
+  std::optional<StoreTime> expire_time;  // Renews the session: an end that is later stays.
 };
 
 struct StoreAnswer {
@@ -58,11 +58,15 @@ struct FieldRange {
 };
 
 // Sessions by key, each a document with a version, and fields beside it. Thread-safe. A session
-// that has expired is answered as one that is not there. A change that was answered with OK is as
-// durable as the store promises, and every later call, through any server on the same store, sees
-// it. Errors, beside those named: STORE_UNAVAILABLE where the store cannot be reached, is full,
-// read-only or too slow (the change may or may not have been made), and STORE_CORRUPT where
-// what it holds is damaged: that session is set aside, and never answered as good.
+// that has expired is answered as one that is not there. Times are those of the caller's clock; a
+// store that servers with several clocks share keeps them by a clock of its own. A change that was
+// answered with OK is as durable as the store promises, and every later call, through any server on
+// the same store, sees it. Errors, beside those named: STORE_UNAVAILABLE where the store cannot be
+// reached, is full, read-only or too slow (the change may or may not have been made), and
+// STORE_CORRUPT where what it holds is damaged: that session is set aside, and never answered as
+// good.
+//
+// Every function is pure, so that a store around another one cannot forget to pass a call on.
 class Store {
  public:
   virtual ~Store() = default;
@@ -75,8 +79,9 @@ class Store {
   virtual bool is_shared() const = 0;
 
   // Changes whenever the store may have lost what it once answered, because another Redis has taken
-  // over or one was restarted: versions from before say nothing any more.
-  virtual std::uint64_t history() const { return 0; }
+  // over or one was restarted: versions from before say nothing any more. Constant in a store that
+  // loses nothing.
+  virtual std::uint64_t history() const = 0;
 
   // OK if the store can be read and written at this moment.
   virtual absl::Status Check() = 0;
@@ -89,7 +94,7 @@ class Store {
   virtual void StartCommit(std::string_view key, StoreChange change, Committed done) = 0;
 
   // The same, and waits; it may overtake changes that were started and are not done.
-  virtual absl::StatusOr<StoreVersion> Commit(std::string_view key, StoreChange change);
+  virtual absl::StatusOr<StoreVersion> Commit(std::string_view key, StoreChange change) = 0;
 
   // NOT_FOUND, with no reason, if the session is not there.
   virtual absl::StatusOr<StoreAnswer> Query(std::string_view key, const StoreQuery& query) = 0;
@@ -118,6 +123,9 @@ class Store {
   // Frees what expired sessions held, where the store does not by itself.
   virtual absl::Status RemoveExpired() = 0;
 };
+
+// Commit, of a store whose changes all go through its StartCommit.
+absl::StatusOr<StoreVersion> CommitAndWait(Store& store, std::string_view key, StoreChange change);
 
 }  // namespace dropoutd
 

@@ -7,6 +7,7 @@ import unittest
 
 import grpc
 import harness
+import shipped
 from client_helpers import Client, dropout_layer, pb
 from redis_server import Redis, Switch
 from training_load import train_while
@@ -41,8 +42,8 @@ class FailoverTest(unittest.TestCase):
         self.nodes[1].await_info("master_link_status:up")
         self.switch = Switch(self.nodes[0].port)
         self.addCleanup(self.switch.close)
-        self.servers = [self.enterContext(harness.Server(
-            f"--store=redis://127.0.0.1:{self.switch.port}")) for _ in range(2)]
+        flags = shipped.replica_flags(f"redis://127.0.0.1:{self.switch.port}")
+        self.servers = [self.enterContext(harness.Server(*flags)) for _ in range(2)]
 
     def test_training_goes_on(self):
         """Redis hands over itself, with nothing lost."""

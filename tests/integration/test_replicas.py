@@ -10,6 +10,7 @@ import time
 import unittest
 
 import harness
+import shipped
 from client_helpers import Client, dropout_layer, pb, to_tensor
 from redis_server import Redis, free_port
 from training_load import train_while
@@ -37,7 +38,8 @@ class ReplicasTest(unittest.TestCase):
         self.addCleanup(self.redis.kill)
 
     def server(self, *flags):
-        server = harness.Server(f"--store=redis://127.0.0.1:{self.redis.port}", *flags)
+        shipped_flags = shipped.replica_flags(f"redis://127.0.0.1:{self.redis.port}")
+        server = harness.Server(*shipped_flags, *flags)
         server.__enter__()
         self.addCleanup(server.__exit__, None, None, None)
         return server

@@ -5,24 +5,12 @@
 #include <memory>
 
 #include "tests/store/store_conformance.h"
+#include "tests/store/stores_under_test.h"
 
 namespace dropoutd {
 namespace {
 
-class MemoryUnderTest final : public StoreUnderTest {
- public:
-  Store& store() override { return store_; }
-  StoreTime Now() override { return now_; }
-  void AwaitEnd(StoreTime end) override { now_ = end; }
-
- private:
-  StoreTime now_ = std::chrono::system_clock::now();
-  MemoryStore store_{[this] { return now_; }};
-};
-
-INSTANTIATE_TEST_SUITE_P(Memory, StoreConformanceTest,
-                         testing::Values(StoreKind{
-                             "Memory", [] { return std::make_unique<MemoryUnderTest>(); }}),
+INSTANTIATE_TEST_SUITE_P(Memory, StoreConformanceTest, testing::Values(MakeStoreKind("Memory")),
                          [](const auto& kind) { return kind.param.name; });
 
 }  // namespace

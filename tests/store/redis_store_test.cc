@@ -6,15 +6,12 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <future>
 #include <memory>
 #include <string>
@@ -24,136 +21,16 @@
 #include "server/base/error.h"
 #include "server/store/framing.h"
 #include "server/store/redis_connection.h"
+#include "tests/store/redis_process.h"
 #include "tests/store/store_conformance.h"
-
-extern char** environ;
+#include "tests/store/stores_under_test.h"
 
 namespace dropoutd {
 namespace {
 
-namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-constexpr auto kPatience = std::chrono::seconds(120);
-
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  bind(fd, reinterpret_cast<sockaddr*>(&address), size);
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  close(fd);
-  return ntohs(address.sin_port);
-}
-
-// A redis-server in a folder of its own, which stays through its deaths.
-class RedisProcess {
- public:
-  explicit RedisProcess(std::vector<std::string> options = {"--appendonly", "no"})
-      : options_(std::move(options)) {
-    std::string name = (fs::temp_directory_path() / "dropout-redis-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
-    address_.host = "127.0.0.1";
-    Start();
-  }
-  ~RedisProcess() {
-    Kill();
-    fs::remove_all(folder_);
-  }
-
-  // Another process may take the port between its choice and its use: then on another one, unless
-  // the server has been known by this one.
-  void Start() {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    const bool keeps_port = was_up_;
-    while (std::chrono::steady_clock::now() < deadline) {
-      if (!keeps_port) address_.port = FreePort();
-      Spawn();
-      while (std::chrono::steady_clock::now() < deadline && IsRunning()) {
-        if (RedisStore::Open(address_).ok()) {
-          was_up_ = true;
-          return;
-        }
-        std::this_thread::sleep_for(milliseconds(5));
-      }
-    }
-    FAIL() << "redis-server does not start";
-  }
-
-  void Kill() {
-    if (pid_ == 0) return;
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-    pid_ = 0;
-  }
-
-  void Signal(int number) { kill(pid_, number); }
-
-  const RedisAddress& address() const { return address_; }
-  RedisAddress& address() { return address_; }
-
- private:
-  void Spawn() {
-    std::vector<std::string> words = {"redis-server",
-                                      "--port",
-                                      std::to_string(address_.port),
-                                      "--bind",
-                                      "127.0.0.1",
-                                      "--dir",
-                                      folder_.string(),
-                                      "--save",
-                                      "",
-                                      "--logfile",
-                                      (folder_ / "log").string()};
-    words.insert(words.end(), options_.begin(), options_.end());
-    std::vector<char*> argv;
-    for (std::string& each : words) argv.push_back(each.data());
-    argv.push_back(nullptr);
-    ASSERT_EQ(posix_spawnp(&pid_, "redis-server", nullptr, nullptr, argv.data(), environ), 0);
-  }
-
-  bool IsRunning() {
-    if (waitpid(pid_, nullptr, WNOHANG) == 0) return true;
-    pid_ = 0;
-    return false;
-  }
-
-  const std::vector<std::string> options_;
-  fs::path folder_;
-  RedisAddress address_;
-  pid_t pid_ = 0;
-  bool was_up_ = false;
-};
-
-bool HasRedis() {
-  static const bool has = std::system("redis-server --version > /dev/null 2>&1") == 0;
-  return has;
-}
-
-class RedisUnderTest final : public StoreUnderTest {
- public:
-  RedisUnderTest() : store_(RedisStore::Open(redis_.address()).value()) {}
-
-  Store& store() override { return *store_; }
-  StoreTime Now() override { return std::chrono::system_clock::now(); }
-  // Redis counts whole milliseconds, and a key lives to the end of its last one.
-  void AwaitEnd(StoreTime end) override {
-    std::this_thread::sleep_until(std::chrono::ceil<milliseconds>(end) + milliseconds(1));
-  }
-
- private:
-  RedisProcess redis_;
-  std::unique_ptr<RedisStore> store_;
-};
-
-INSTANTIATE_TEST_SUITE_P(Redis, StoreConformanceTest,
-                         testing::Values(StoreKind{"Redis",
-                                                   []() -> std::unique_ptr<StoreUnderTest> {
-                                                     if (!HasRedis()) return nullptr;
-                                                     return std::make_unique<RedisUnderTest>();
-                                                   }}),
+INSTANTIATE_TEST_SUITE_P(Redis, StoreConformanceTest, testing::Values(MakeStoreKind("Redis")),
                          [](const auto& kind) { return kind.param.name; });
 
 StoreChange New(const std::string& document) {
@@ -178,7 +55,7 @@ std::string ReasonText(const absl::Status& status) {
 // Calls until it is answered, as a client library does.
 template <typename Call>
 auto Retried(Call call) {
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  const auto deadline = std::chrono::steady_clock::now() + kRedisPatience;
   auto answer = call();
   while (!answer.ok() && std::chrono::steady_clock::now() < deadline) {
     EXPECT_EQ(ReasonText(answer.status()), "STORE_UNAVAILABLE");
@@ -427,19 +304,6 @@ TEST(RedisStoreTest, AConnectionToAReplicaIsOfNoUse) {
   EXPECT_FALSE(batch->Receive().ok());
   EXPECT_FALSE(batch->Receive().ok());
   EXPECT_TRUE(batch->is_broken());
-}
-
-TEST(RedisStoreTest, RenewalsOnlyProlong) {
-  RedisProcess redis;
-  const auto store = RedisStore::Open(redis.address()).value();
-  ASSERT_TRUE(store->Commit("s", New("document")).ok());
-  StoreQuery renewal;
-  const StoreTime late = std::chrono::time_point_cast<milliseconds>(
-      std::chrono::system_clock::now() + std::chrono::hours(2));
-  renewal.expire_time = late;
-  EXPECT_EQ(store->Query("s", renewal)->expire_time, late);
-  renewal.expire_time = late - std::chrono::hours(1);
-  EXPECT_EQ(store->Query("s", renewal)->expire_time, late);
 }
 
 }  // namespace

@@ -21,46 +21,14 @@
 
 #include "server/base/error.h"
 #include "tests/store/store_conformance.h"
+#include "tests/store/stores_under_test.h"
 
 namespace dropoutd {
 namespace {
 
 namespace fs = std::filesystem;
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "dropout-store-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~TemporaryFolder() { fs::remove_all(path_); }
-  std::string File(const std::string& name) const { return path_ / name; }
-
- private:
-  fs::path path_;
-};
-
-class SqliteUnderTest final : public StoreUnderTest {
- public:
-  SqliteUnderTest() {
-    SqliteOptions options;
-    options.now = [this] { return now_.load(); };
-    store_ = SqliteStore::Open(folder_.File("sessions.db"), options).value();
-  }
-
-  Store& store() override { return *store_; }
-  StoreTime Now() override { return now_; }
-  void AwaitEnd(StoreTime end) override { now_ = end; }
-
- private:
-  TemporaryFolder folder_;
-  std::atomic<StoreTime> now_ = std::chrono::system_clock::now();
-  std::unique_ptr<SqliteStore> store_;
-};
-
-INSTANTIATE_TEST_SUITE_P(Sqlite, StoreConformanceTest,
-                         testing::Values(StoreKind{
-                             "Sqlite", [] { return std::make_unique<SqliteUnderTest>(); }}),
+INSTANTIATE_TEST_SUITE_P(Sqlite, StoreConformanceTest, testing::Values(MakeStoreKind("Sqlite")),
                          [](const auto& kind) { return kind.param.name; });
 
 class SqliteStoreTest : public testing::Test {

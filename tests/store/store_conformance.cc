@@ -195,7 +195,10 @@ TEST_P(StoreConformanceTest, SessionsExpire) {
   StoreQuery renewal;
   renewal.expire_time = Later();
   ASSERT_TRUE(store().Query("renewed", renewal).ok());
-  under_test_->AwaitEnd(end);
+  // By the store's clock, which need not be this machine's.
+  const auto there = store().Query("short", {});
+  ASSERT_TRUE(there.ok()) << there.status();
+  under_test_->AwaitEnd(there->expire_time);
   EXPECT_EQ(store().Query("short", {}).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(store().Commit("short", Write({{"a", "2"}})).status().code(),
             absl::StatusCode::kNotFound);
@@ -205,6 +208,34 @@ TEST_P(StoreConformanceTest, SessionsExpire) {
   EXPECT_EQ(Get("short", "a"), std::nullopt);
   EXPECT_TRUE(store().RemoveExpired().ok());
   EXPECT_EQ(*store().Count(), 2u);
+}
+
+// Whoever renews may not know that another renewal came before.
+TEST_P(StoreConformanceTest, RenewalsOnlyProlong) {
+  Create("s");
+  constexpr auto kTolerance = std::chrono::minutes(10);  // Of a store with a clock of its own.
+  const StoreTime late = Later(std::chrono::hours(3));
+  for (const auto earlier : {std::chrono::hours(0), std::chrono::hours(2)}) {
+    StoreQuery renewal;
+    renewal.expire_time = late - earlier;
+    const auto answer = store().Query("s", renewal);
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_GT(answer->expire_time, late - kTolerance);
+    EXPECT_LT(answer->expire_time, late + kTolerance);
+  }
+  EXPECT_GT(store().Query("s", {})->expire_time, late - kTolerance);
+}
+
+// Copies of what is here are good only within one history.
+TEST_P(StoreConformanceTest, WhatWasLostIsTold) {
+  Create("s");
+  const std::uint64_t history = store().history();
+  EXPECT_TRUE(store().Query("s", {}).ok());
+  EXPECT_EQ(store().history(), history);
+  const bool is_lost = under_test_->LoseHistory();
+  ASSERT_TRUE(store().Check().ok());
+  EXPECT_EQ(store().Query("s", {}).ok(), !is_lost);
+  EXPECT_EQ(store().history() != history, is_lost);
 }
 
 TEST_P(StoreConformanceTest, ListsArePaged) {

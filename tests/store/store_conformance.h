@@ -25,6 +25,9 @@ class StoreUnderTest {
 
   // Returns when what expires at `end` has expired.
   virtual void AwaitEnd(StoreTime end) = 0;
+
+  // Lets the store lose what it once answered; false if nothing can make it do so.
+  virtual bool LoseHistory() = 0;
 };
 
 struct StoreKind {

@@ -126,6 +126,18 @@ def check_length(path, text):
         yield count, f"{count} lines, more than {limit}"
 
 
+DEFAULTED_VIRTUAL = re.compile(r"^ *virtual\b(?![^;{]*~)[^;{]*?(?P<end>= 0;|[;{])", re.MULTILINE)
+
+
+def check_interfaces(path, text):
+    """A class around another of its interface would forget a function that has a default."""
+    if path.startswith("tests/"):
+        return
+    for match in DEFAULTED_VIRTUAL.finditer(text):
+        if match["end"] != "= 0;":
+            yield text.count("\n", 0, match.start()) + 1, "virtual function with a default body"
+
+
 # --- Form of all texts --------------------------------------------------------------------
 
 def check_tabs(path, text):
@@ -171,7 +183,7 @@ def check_top_level(path):
         yield 1, f"{entry} has no place at the top level"
 
 
-CPP_RULES = [check_includes, check_guard, check_length]
+CPP_RULES = [check_includes, check_guard, check_length, check_interfaces]
 
 
 def rules_for(path):

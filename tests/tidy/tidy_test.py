@@ -170,6 +170,16 @@ class FormRuleTest(unittest.TestCase):
             found = list(rules.check_length(path, "\n" * (limit + 1)))
             self.assertEqual(found[0][0], limit + 1)
 
+    def test_interfaces(self):
+        for text, count in [
+                ("class A {\n  virtual ~A() = default;\n  virtual int b() const = 0;\n};\n", 0),
+                ("  virtual std::vector<int> Get(\n      std::size_t limit) = 0;\n", 0),
+                ("  virtual int b() const { return 0; }\n", 1),
+                ("  virtual int b(int c,\n                int d);\n", 1),
+                ("// A virtual machine { answers slowly.\n", 0),
+        ]:
+            self.assertEqual(len(list(rules.check_interfaces("server/a.h", text))), count, text)
+
     def test_tabs(self):
         self.assertEqual(list(rules.check_tabs("a.cc", "int a;\n")), [])
         self.assertEqual(list(rules.check_tabs("a.cc", "int a;\n\tint b;\n")), [(2, "tab")])

@@ -56,6 +56,7 @@ class MeasuredStore final : public Store {
 
   std::string_view kind() const override { return store_->kind(); }
   bool is_shared() const override { return store_->is_shared(); }
+  std::uint64_t history() const override { return store_->history(); }
   absl::Status Check() override { return store_->Check(); }
 
   void StartCommit(std::string_view key, StoreChange change, Committed done) override {
