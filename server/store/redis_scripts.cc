@@ -1,12 +1,29 @@
 #include "server/store/redis_scripts.h"
 
+#include <string>
+
 namespace dropoutd {
+
+namespace {
+
+// `now()`: the time in milliseconds by Redis's own clock. The clocks of servers may differ, so that
+// none of them may say when a session of another has ended.
+RedisScript WithClock(const char* source) {
+  return RedisScript(std::string(R"lua(
+local function now()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+)lua") + source);
+}
+
+}  // namespace
 
 const RedisScripts& Scripts() {
   static const RedisScripts* const scripts = new RedisScripts{
-      .commit = RedisScript(R"lua(
+      .commit = WithClock(R"lua(
 local d, f, n = KEYS[1], KEYS[2], KEYS[3]
-local expected, doc, expire = ARGV[2], ARGV[3], ARGV[4]
+local expected, doc = ARGV[2], ARGV[3]
 local head = redis.call('HMGET', d, 'v', 'q')
 local version = tonumber(head[1] or 0)
 if head[2] then return {'bad'} end
@@ -26,7 +43,9 @@ if doc ~= '' then
   version = version + 1
   redis.call('HSET', d, 'v', version, 'doc', doc)
 end
-if expire ~= '' then
+local expire
+if ARGV[4] ~= '' then
+  expire = string.format('%.0f', now() + tonumber(ARGV[4]))
   redis.call('HSET', d, 'e', expire)
   redis.call('ZADD', KEYS[5], expire, ARGV[1])
 else
@@ -50,21 +69,22 @@ if ARGV[4] ~= '' or wrote then
 end
 return {'ok', version}
 )lua"),
-      .query = RedisScript(R"lua(
+      .query = WithClock(R"lua(
 local d, f, n = KEYS[1], KEYS[2], KEYS[3]
 local head = redis.call('HMGET', d, 'v', 'e', 'q')
 if not head[1] then return {'none'} end
 if head[3] then return {'bad'} end
+local time = now()
 local expire = head[2]
-if ARGV[3] ~= '' and tonumber(ARGV[3]) > tonumber(expire) then
-  expire = ARGV[3]
+if ARGV[3] ~= '' and time + tonumber(ARGV[3]) > tonumber(expire) then
+  expire = string.format('%.0f', time + tonumber(ARGV[3]))
   redis.call('HSET', d, 'e', expire)
   redis.call('ZADD', KEYS[4], expire, ARGV[1])
   redis.call('PEXPIREAT', d, expire)
   redis.call('PEXPIREAT', f, expire)
   redis.call('PEXPIREAT', n, expire)
 end
-local answer = {'ok', head[1], expire, ''}
+local answer = {'ok', head[1], tonumber(expire) - time, ''}
 if head[1] ~= ARGV[2] then answer[4] = redis.call('HGET', d, 'doc') or '' end
 for i = 4, #ARGV do
   answer[i + 1] = redis.call('HGET', f, ARGV[i]) or ''
@@ -120,11 +140,13 @@ end
 return found
 )lua"),
       .count = RedisScript("return redis.call('ZCARD', KEYS[1])"),
-      .remove_expired = RedisScript(R"lua(
-local some = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, 1000)
+      .remove_expired = WithClock(R"lua(
+local time = now()
+local some = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', time),
+                        'LIMIT', 0, 1000)
 for _, key in ipairs(some) do
   local expire = redis.call('HGET', 'dropout:{' .. key .. '}:d', 'e')
-  if not expire or tonumber(expire) <= tonumber(ARGV[1]) then
+  if not expire or tonumber(expire) <= time then
     redis.call('DEL', 'dropout:{' .. key .. '}:d', 'dropout:{' .. key .. '}:f',
                'dropout:{' .. key .. '}:n')
     redis.call('ZREM', KEYS[1], key)

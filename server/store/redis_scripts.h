@@ -7,12 +7,14 @@
 namespace dropoutd {
 
 // A session K is three keys, which expire together: the hash dropout:{K}:d of its version (v),
-// document (doc), expiry in milliseconds (e) and, where it was set aside, q; the hash
-// dropout:{K}:f of its fields; and the sorted set dropout:{K}:n of their names. All sessions are
-// in the sorted sets dropout:keys, in byte order, and dropout:expiry, by time.
+// document (doc), expiry in milliseconds of Redis's own clock (e) and, where it was set aside, q;
+// the hash dropout:{K}:f of its fields; and the sorted set dropout:{K}:n of their names. All
+// sessions are in the sorted sets dropout:keys, in byte order, and dropout:expiry, by time.
 //
 // Values are framed (framing.h); the scripts do not look into them.
 struct RedisScripts {
+  // Times in arguments and answers are milliseconds from now.
+
   // KEYS: d, f, n, keys, expiry. ARGV: K, expected version or "", document or "", expiry or "",
   // number of conditions, and for each its name and value (empty: there must be none), and for
   // each write the same. Answers {"ok", version}, {"none"}, {"aborted"} or {"bad"}.
@@ -37,7 +39,7 @@ struct RedisScripts {
   // KEYS: keys.
   RedisScript count;
 
-  // KEYS: keys, expiry. ARGV: now. Answers how many of the entries it looked at.
+  // KEYS: keys, expiry. Answers how many of the entries it looked at.
   RedisScript remove_expired;
 
   // KEYS: d.

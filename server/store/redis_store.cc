@@ -35,10 +35,6 @@ absl::Status Nonsense() {
   return MakeError(Reason::kStoreUnavailable, "Redis: the answer makes no sense");
 }
 
-std::int64_t ToMilliseconds(StoreTime time) {
-  return std::chrono::ceil<std::chrono::milliseconds>(time.time_since_epoch()).count();
-}
-
 // The keys of a session.
 struct SessionKeys {
   explicit SessionKeys(std::string_view key) {
@@ -76,12 +72,13 @@ class Parts {
 
 // The arguments of the script `commit`, with what they refer to.
 struct CommitCall {
-  CommitCall(std::string_view key, const StoreChange& change) : keys(key) {
+  // `expire`: of the change's time, from now.
+  CommitCall(std::string_view key, const StoreChange& change, std::string expire) : keys(key) {
     texts.reserve(4 + 2 * (change.conditions.size() + change.writes.size()));
     arguments.push_back(key);
     Add(change.expected_version.has_value() ? absl::StrCat(*change.expected_version) : "");
     Add(change.document.has_value() ? Frame(kDocument, *change.document) : "");
-    Add(change.expire_time.has_value() ? absl::StrCat(ToMilliseconds(*change.expire_time)) : "");
+    Add(std::move(expire));
     Add(absl::StrCat(change.conditions.size()));
     for (const auto* fields : {&change.conditions, &change.writes}) {
       for (const StoreField& field : *fields) {
@@ -115,16 +112,22 @@ bool IsUnknownScript(const absl::Status& status) {
 
 }  // namespace
 
-RedisStore::RedisStore(const RedisAddress& address) : address_(address) {
+RedisStore::RedisStore(const RedisAddress& address, Now now)
+    : address_(address), now_(std::move(now)) {
   for (std::size_t i = 0; i < kWriters; ++i) writers_.push_back(std::make_unique<Writer>(*this));
 }
 
 RedisStore::~RedisStore() { writers_.clear(); }
 
-absl::StatusOr<std::unique_ptr<RedisStore>> RedisStore::Open(const RedisAddress& address) {
-  std::unique_ptr<RedisStore> store(new RedisStore(address));
+absl::StatusOr<std::unique_ptr<RedisStore>> RedisStore::Open(const RedisAddress& address, Now now) {
+  std::unique_ptr<RedisStore> store(new RedisStore(address, std::move(now)));
   DROPOUTD_RETURN_IF_ERROR(store->Check());
   return store;
+}
+
+std::string RedisStore::FromNow(const std::optional<StoreTime>& time) const {
+  if (!time.has_value()) return "";
+  return absl::StrCat(std::chrono::ceil<std::chrono::milliseconds>(*time - now_()).count());
 }
 
 // --- Connections ----------------------------------------------------------------------------
@@ -225,7 +228,8 @@ void RedisStore::Writer::Send(std::deque<Job>& jobs) {
   std::vector<CommitCall> calls;
   calls.reserve(jobs.size());
   for (const Job& job : jobs) {
-    const CommitCall& call = calls.emplace_back(job.key, job.change);
+    const CommitCall& call =
+        calls.emplace_back(job.key, job.change, store_.FromNow(job.change.expire_time));
     connection_->Append(script, call.Keys(), call.arguments);
   }
   std::vector<absl::StatusOr<RedisReply>> replies;
@@ -250,7 +254,7 @@ void RedisStore::StartCommit(std::string_view key, StoreChange change, Committed
 // Straight to Redis: to wake a writer would take longer than the call. A lost connection is not
 // tried again, because the change may have been made.
 absl::StatusOr<StoreVersion> RedisStore::Commit(std::string_view key, StoreChange change) {
-  const CommitCall call(key, change);
+  const CommitCall call(key, change, FromNow(change.expire_time));
   DROPOUTD_ASSIGN_OR_RETURN(auto connection, TakeConnection());
   const auto reply = connection->Call(Scripts().commit, call.Keys(), call.arguments);
   GiveBack(std::move(connection));
@@ -266,8 +270,7 @@ absl::Status RedisStore::SetAside(std::string_view key) {
 absl::StatusOr<StoreAnswer> RedisStore::Query(std::string_view key, const StoreQuery& query) {
   const SessionKeys keys(key);
   const std::string known = absl::StrCat(query.known_version);
-  std::string expire;
-  if (query.expire_time.has_value()) expire = absl::StrCat(ToMilliseconds(*query.expire_time));
+  const std::string expire = FromNow(query.expire_time);
   RedisArguments arguments = {key, known, expire};
   arguments.insert(arguments.end(), query.fields.begin(), query.fields.end());
   DROPOUTD_ASSIGN_OR_RETURN(
@@ -279,7 +282,7 @@ absl::StatusOr<StoreAnswer> RedisStore::Query(std::string_view key, const StoreQ
   if (parts.word() != "ok" || parts.size() != 4 + query.fields.size()) return Nonsense();
   StoreAnswer answer;
   answer.version = static_cast<StoreVersion>(parts.Number(1));
-  answer.expire_time = StoreTime(std::chrono::milliseconds(parts.Number(2)));
+  answer.expire_time = now_() + std::chrono::milliseconds(parts.Number(2));
   if (answer.version != query.known_version) {
     const auto document = Unframe(kDocument, parts.Text(3));
     if (!document.has_value()) return SetAside(key);
@@ -364,10 +367,9 @@ absl::StatusOr<std::uint64_t> RedisStore::Count() {
 }
 
 absl::Status RedisStore::RemoveExpired() {
-  const std::string now = absl::StrCat(ToMilliseconds(std::chrono::system_clock::now()));
   while (true) {
     DROPOUTD_ASSIGN_OR_RETURN(const RedisReply reply,
-                              Call(Scripts().remove_expired, {kAllKeys, kAllExpiries}, {now}));
+                              Call(Scripts().remove_expired, {kAllKeys, kAllExpiries}, {}));
     if (reply->type != REDIS_REPLY_INTEGER) return Nonsense();
     if (reply->integer == 0) return absl::OkStatus();
   }

@@ -3,11 +3,15 @@
 #define DROPOUTD_SERVER_STORE_REDIS_STORE_H_
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -20,11 +24,15 @@ namespace dropoutd {
 
 // One Redis server (or what answers as one), with all of its data in memory: it must not evict
 // (maxmemory-policy noeviction). A change is as durable as Redis makes it: with appendfsync always
-// it survives Redis's own death. Thread-safe; every call is one round trip.
+// it survives Redis's own death. Sessions end by Redis's clock, so that servers whose clocks differ
+// agree on it. Thread-safe; every call is one round trip.
 class RedisStore final : public Store {
  public:
+  using Now = std::function<StoreTime()>;
+
   // STORE_UNAVAILABLE if Redis cannot be reached now. Later it may come and go.
-  static absl::StatusOr<std::unique_ptr<RedisStore>> Open(const RedisAddress& address);
+  static absl::StatusOr<std::unique_ptr<RedisStore>> Open(const RedisAddress& address,
+                                                          Now now = std::chrono::system_clock::now);
   ~RedisStore() override;
 
   std::string_view kind() const override { return "redis"; }
@@ -74,7 +82,10 @@ class RedisStore final : public Store {
     std::thread thread_;
   };
 
-  explicit RedisStore(const RedisAddress& address);
+  RedisStore(const RedisAddress& address, Now now);
+
+  // Milliseconds until `time`, as an argument of the scripts.
+  std::string FromNow(const std::optional<StoreTime>& time) const;
 
   // A new connection; one to another process begins another history.
   absl::StatusOr<std::unique_ptr<RedisConnection>> Connect();
@@ -88,6 +99,7 @@ class RedisStore final : public Store {
   absl::Status SetAside(std::string_view key);
 
   const RedisAddress address_;
+  const Now now_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<RedisConnection>> idle_;
   std::string run_id_;  // Of the process that was last connected to.

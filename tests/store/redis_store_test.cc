@@ -306,5 +306,60 @@ TEST(RedisStoreTest, AConnectionToAReplicaIsOfNoUse) {
   EXPECT_TRUE(batch->is_broken());
 }
 
+// Sessions end by Redis's clock: a server whose own is wrong ends none of the others', and keeps
+// its own.
+TEST(RedisStoreTest, ClocksOfServersMayDiffer) {
+  RedisProcess redis;
+  const auto shifted = [](std::chrono::hours by) {
+    return [by] { return std::chrono::system_clock::now() + by; };
+  };
+  constexpr std::chrono::hours kShifts[] = {std::chrono::hours(0), std::chrono::hours(2),
+                                            std::chrono::hours(-2)};
+  std::vector<std::unique_ptr<RedisStore>> stores;
+  for (const auto shift : kShifts) {
+    stores.push_back(RedisStore::Open(redis.address(), shifted(shift)).value());
+  }
+  const auto span = [&](std::size_t i, StoreTime end) { return end - shifted(kShifts[i])(); };
+  const auto in = [&](std::size_t i, std::chrono::minutes after) {
+    return shifted(kShifts[i])() + after;
+  };
+  constexpr std::chrono::minutes kTtl(60);
+  constexpr std::chrono::minutes kLonger(90);
+  constexpr std::chrono::minutes kTolerance(10);
+  for (std::size_t i = 0; i < stores.size(); ++i) {
+    StoreChange change = New("document");
+    change.expire_time = in(i, kTtl);
+    ASSERT_TRUE(stores[i]->Commit("s" + std::to_string(i), change).ok());
+  }
+  for (const auto& store : stores) EXPECT_TRUE(store->RemoveExpired().ok());
+  for (std::size_t reader = 0; reader < stores.size(); ++reader) {
+    EXPECT_EQ(*stores[reader]->Count(), stores.size());
+    for (std::size_t maker = 0; maker < stores.size(); ++maker) {
+      const std::string key = "s" + std::to_string(maker);
+      const auto answer = stores[reader]->Query(key, {});
+      ASSERT_TRUE(answer.ok()) << answer.status();
+      EXPECT_LE(span(reader, answer->expire_time), kTtl + kTolerance);
+      EXPECT_GT(span(reader, answer->expire_time), kTtl - kTolerance);
+    }
+  }
+  // Each renews, by a query or with a change, and all see it.
+  for (std::size_t i = 0; i < stores.size(); ++i) {
+    StoreQuery query;
+    query.expire_time = in(i, kLonger);
+    ASSERT_TRUE(stores[i]->Query("s0", query).ok());
+    StoreChange change = Field("a", "1");
+    change.expire_time = in(i, kLonger);
+    ASSERT_TRUE(stores[i]->Commit("s1", change).ok());
+    for (std::size_t reader = 0; reader < stores.size(); ++reader) {
+      for (const char* const key : {"s0", "s1"}) {
+        const auto answer = stores[reader]->Query(key, {});
+        ASSERT_TRUE(answer.ok()) << answer.status();
+        EXPECT_LE(span(reader, answer->expire_time), kLonger + kTolerance) << i << key;
+        EXPECT_GT(span(reader, answer->expire_time), kLonger - kTolerance) << i << key;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace dropoutd
