@@ -48,10 +48,10 @@ WallTime SessionKeeper::StoredExpiry(const Session& session) const {
 // The copy that is here, made if need be. It may be stale.
 absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::FindHere(std::string_view key) {
   bool has_expired = false;
-  if (auto session = registry_.Renew(key, has_expired); session != nullptr) return session;
+  auto session = registry_.Renew(key, has_expired);
+  if (session != nullptr && !has_expired) return session;
   if (has_expired && !store_->is_shared()) {
-    // Of a store that is this server's own the registry knows better; it hears of it now.
-    Sweep();
+    EndInOwnStore(session);
     return SessionNotFound(key);
   }
   return Load(key);
@@ -361,33 +361,34 @@ absl::StatusOr<std::vector<SessionView>> SessionKeeper::List(std::string_view af
   return views;
 }
 
-// Unless another session has its key by now.
-void SessionKeeper::ExpireInStore(const Session& session) {
+// Of a store that is this server's own the registry knows better when a session ends. The store
+// hears of it while the expired copy is still here, which refuses every call: one that came between
+// would find the session in the store and renew it, and be told so, and then lose it.
+void SessionKeeper::EndInOwnStore(const std::shared_ptr<Session>& session) {
   StoreChange change;
-  change.conditions = {IncarnationField(session.incarnation())};
+  // Unless another session has its key by now.
+  change.conditions = {IncarnationField(session->incarnation())};
   change.expire_time = clock_.WallNow() - std::chrono::seconds(1);
-  static_cast<void>(store_->Commit(KeyOf(session), std::move(change)));
+  static_cast<void>(store_->Commit(KeyOf(*session), std::move(change)));
+  registry_.Forget(session);
 }
 
 std::size_t SessionKeeper::Sweep() {
-  const auto expired = registry_.TakeExpired();
-  for (const auto& session : expired) session->End();
-  if (store_ == nullptr) return expired.size();
-  if (!store_->is_shared()) {
-    for (const auto& session : expired) ExpireInStore(*session);
+  std::vector<std::shared_ptr<Session>> expired;
+  if (store_ != nullptr && !store_->is_shared()) {
+    expired = registry_.Expired();
+    for (const auto& session : expired) EndInOwnStore(session);
+  } else {
+    expired = registry_.TakeExpired();
+    for (const auto& session : expired) session->End();
   }
+  if (store_ == nullptr) return expired.size();
   static_cast<void>(store_->RemoveExpired());
   if (registry_.size() <= kCopiesKept) return expired.size();
-  const auto idle = registry_.TakeIdle(kIdle);
-  for (const auto& session : idle) {
-    if (store_->is_shared()) continue;
-    // From now on only the store knows when it ends.
-    StoreQuery query;
-    query.known_version = session->version();
-    query.expire_time = session->View().expire_time;
-    static_cast<void>(store_->Query(KeyOf(*session), query));
-  }
-  return expired.size() + idle.size();
+  // The store keeps the end that it has, which is never before the copy's, but for up to an eighth
+  // of the ttl after it. To write the copy's end back would shorten the life of a session that a
+  // call has found in the store meanwhile.
+  return expired.size() + registry_.TakeIdle(kIdle).size();
 }
 
 }  // namespace dropoutd

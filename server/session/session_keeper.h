@@ -131,7 +131,7 @@ class SessionKeeper {
   absl::StatusOr<StoreAnswer> QueryAbout(Session& session, StoreQuery query);
   absl::StatusOr<StoreAnswer> Ask(std::shared_ptr<Session>& session,
                                   std::vector<std::string> fields, bool& was_stale);
-  void ExpireInStore(const Session& session);
+  void EndInOwnStore(const std::shared_ptr<Session>& session);
   std::optional<StoreTime> RenewalDue(const Session& session) const;
   absl::Status RenewIfDue(Session& session);
   absl::Status Reload(Session& session);

@@ -55,9 +55,9 @@ std::shared_ptr<Session> SessionRegistry::Renew(std::string_view session_id,
                                                 bool& has_expired) const {
   const std::shared_lock lock(mutex_);
   const auto found = sessions_.find(session_id);
-  has_expired = found != sessions_.end() && IsExpired(*found->second);
-  if (found == sessions_.end() || has_expired) return nullptr;
-  found->second->Renew(clock_.Now());
+  if (found == sessions_.end()) return nullptr;
+  has_expired = IsExpired(*found->second);
+  if (!has_expired) found->second->Renew(clock_.Now());
   return found->second;
 }
 
@@ -165,7 +165,20 @@ std::vector<std::shared_ptr<Session>> SessionRegistry::TakeIdle(Nanoseconds idle
   return taken;
 }
 
+std::vector<std::shared_ptr<Session>> SessionRegistry::Expired() {
+  const std::unique_lock lock(mutex_);
+  return PopExpired();
+}
+
 void SessionRegistry::TakeExpired(std::vector<std::shared_ptr<Session>>& expired) {
+  for (std::shared_ptr<Session>& session : PopExpired()) {
+    sessions_.erase(session->session_id());
+    expired.push_back(std::move(session));
+  }
+}
+
+std::vector<std::shared_ptr<Session>> SessionRegistry::PopExpired() {
+  std::vector<std::shared_ptr<Session>> expired;
   const SteadyTime now = clock_.Now();
   while (!queue_.empty() && queue_.top().time <= now) {
     const std::shared_ptr<Session> session = queue_.top().session.lock();
@@ -176,10 +189,10 @@ void SessionRegistry::TakeExpired(std::vector<std::shared_ptr<Session>>& expired
     if (session->expire_time() > now) {
       queue_.push({session->expire_time(), session});
     } else {
-      expired.push_back(std::move(found->second));
-      sessions_.erase(found);
+      expired.push_back(session);
     }
   }
+  return expired;
 }
 
 void SessionRegistry::ForgetRemoved() {

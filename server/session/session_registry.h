@@ -36,7 +36,7 @@ class SessionRegistry {
   // Finds a session and renews it. SESSION_NOT_FOUND.
   absl::StatusOr<std::shared_ptr<Session>> Find(std::string_view session_id) const;
 
-  // The session, renewed, or null. `has_expired`: there is one whose time is over.
+  // The session, or null. `has_expired`: its time is over; otherwise it is renewed.
   std::shared_ptr<Session> Renew(std::string_view session_id, bool& has_expired) const;
 
   // Adds a copy of a session that a store has, unless there is one already; returns the one that
@@ -64,6 +64,10 @@ class SessionRegistry {
   // Removes what has expired, and returns it.
   std::vector<std::shared_ptr<Session>> TakeExpired();
 
+  // Returns what has expired, each once: whoever calls removes it, with Forget. Until then nobody
+  // finds it, and no copy of a session with its key is loaded.
+  std::vector<std::shared_ptr<Session>> Expired();
+
   // Removes sessions that were not renewed for so long, that nobody holds and that have no
   // regions of shared memory, and returns them.
   std::vector<std::shared_ptr<Session>> TakeIdle(Nanoseconds idle);
@@ -85,6 +89,9 @@ class SessionRegistry {
 
   // Moves what has expired to `expired`. The lock is held, by a writer.
   void TakeExpired(std::vector<std::shared_ptr<Session>>& expired);
+
+  // Takes what has expired from the queue alone. The lock is held, by a writer.
+  std::vector<std::shared_ptr<Session>> PopExpired();
 
   // Rebuilds the queue from the sessions there are. The lock is held, by a writer.
   void ForgetRemoved();

@@ -2,16 +2,19 @@
 
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
 import unittest
+import urllib.request
 
 import harness
 import shipped
 from client_helpers import Client, dropout_layer, pb, to_tensor
+from google.protobuf.duration_pb2 import Duration
 from redis_server import Redis, free_port
 from training_load import train_while
 
@@ -22,6 +25,7 @@ SECONDS = float(os.environ.get("DROPOUTD_REPLICA_SECONDS", "6"))
 CLIENTS = int(os.environ.get("DROPOUTD_REPLICA_CLIENTS", "4"))
 REPLICAS = 3
 SECONDS_BETWEEN_KILLS = 2
+SWEEP_SECONDS = 120
 RESTARTS = int(os.environ.get("DROPOUTD_ROLLING_RESTARTS", "2"))
 MODE_CHANGES = int(os.environ.get("DROPOUTD_MODE_CHANGES", "500"))
 
@@ -37,12 +41,28 @@ class ReplicasTest(unittest.TestCase):
         self.redis.start()
         self.addCleanup(self.redis.kill)
 
-    def server(self, *flags):
+    def server(self, *flags, env=None):
         shipped_flags = shipped.replica_flags(f"redis://127.0.0.1:{self.redis.port}")
-        server = harness.Server(*shipped_flags, *flags)
+        server = harness.Server(*shipped_flags, *flags, env=env)
         server.__enter__()
         self.addCleanup(server.__exit__, None, None, None)
         return server
+
+    def await_sweep(self, server):
+        """Waits until the server has once more removed what has ended."""
+
+        def sweeps():
+            with urllib.request.urlopen(f"http://{server.metrics_address}/metrics",
+                                        timeout=SWEEP_SECONDS) as page:
+                return int(re.search(r'^dropoutd_store_seconds_count{operation="other"} (\d+)',
+                                     page.read().decode(), re.MULTILINE)[1])
+
+        first = sweeps()
+        deadline = time.monotonic() + SWEEP_SECONDS
+        # One may be under way.
+        while sweeps() < first + 2:
+            self.assertLess(time.monotonic(), deadline, "the server does not sweep")
+            time.sleep(0.05)
 
     def test_a_change_through_one_is_obeyed_by_the_other(self):
         one, other = self.server(), self.server()
@@ -69,6 +89,36 @@ class ReplicasTest(unittest.TestCase):
                 y = a.forward("s", "l", x, step=step).output.data
                 a.update_layer("s", dropout_layer("l", p=0.1 + step % 8 / 10))
                 self.assertEqual(to_tensor(b.backward("s", "l", x, step=step)).data, y)
+
+    def test_a_clock_that_is_wrong_ends_no_session(self):
+        """Of three servers one is two hours ahead and one two hours behind."""
+        servers = [self.server(env={"LD_PRELOAD": os.environ["CLOCK_SHIFT_LIBRARY"],
+                                    "CLOCK_SHIFT_SECONDS": str(hours * 3600)})
+                   for hours in (0, 2, -2)]
+        clients = [self.enterContext(Client(server.address)) for server in servers]
+        ttl = Duration(seconds=3600)
+        names = [f"s{i}" for i in range(len(servers))]
+        clocks = []
+        for name, client in zip(names, clients):
+            made = client.create_session(name, [dropout_layer("l", p=0.5)], seed=1, ttl=ttl)
+            clocks.append(made.create_time.ToSeconds() - time.time())
+        for clock, hours in zip(clocks, (0, 2, -2)):
+            self.assertAlmostEqual(clock, hours * 3600, delta=600)
+        for server in servers:
+            self.await_sweep(server)
+        for _ in range(2):
+            for client, clock in zip(clients, clocks):
+                self.assertEqual([each.session_id for each in client.list_sessions()], names)
+                for name in names:
+                    session = client.get_session(name)
+                    left = session.expire_time.ToSeconds() - clock - time.time()
+                    self.assertAlmostEqual(left, ttl.seconds, delta=600)
+        # What any of them renews lives on, in Redis too.
+        for name in names:
+            self.assertGreater(int(self.redis.run("pttl", f"dropout:{{{name}}}:d")),
+                               (ttl.seconds - 600) * 1000)
+            self.assertLess(int(self.redis.run("pttl", f"dropout:{{{name}}}:d")),
+                            (ttl.seconds * 9 // 8 + 600) * 1000)
 
     def test_servers_and_redis_die_under_load(self):
         servers, addresses = self.replicas()
