@@ -2,13 +2,17 @@
 
 #include <Eigen/Core>
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <span>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
+#include "server/base/status_macros.h"
 #include "server/kernels/bernoulli_bits.h"
 #include "server/kernels/masked_scale.h"
 
@@ -199,11 +203,11 @@ class MaskedWeights {
 };
 
 template <typename T>
-void Forward(const Plan& plan, const Parameters& parameters, DataType dtype, const void* x,
+void Forward(const Plan& plan, const LinearParameters& parameters, DataType dtype, const void* x,
              void* y) {
   const Tiling<T> tiling(plan);
-  MaskedWeights<T> weights(plan, *parameters.Find(kWeight));
-  const Parameter* const bias = plan.linear.has_bias ? parameters.Find(kBias) : nullptr;
+  MaskedWeights<T> weights(plan, parameters.weight());
+  const Parameter* const bias = parameters.bias();
   ForEachPiece(tiling.out, tiling.tile_out, [&](Index o, Index outs) {
     tiling.ForEachRows([&](Index mask, Index row, Index rows) {
       Matrix<T> product = Matrix<T>::Zero(rows, outs);
@@ -221,10 +225,10 @@ void Forward(const Plan& plan, const Parameters& parameters, DataType dtype, con
 }
 
 template <typename T>
-void InputGradient(const Plan& plan, const Parameters& parameters, DataType dtype, const void* dy,
-                   void* dx) {
+void InputGradient(const Plan& plan, const LinearParameters& parameters, DataType dtype,
+                   const void* dy, void* dx) {
   const Tiling<T> tiling(plan);
-  MaskedWeights<T> weights(plan, *parameters.Find(kWeight));
+  MaskedWeights<T> weights(plan, parameters.weight());
   ForEachPiece(tiling.in, tiling.tile_in, [&](Index i, Index ins) {
     tiling.ForEachRows([&](Index mask, Index row, Index rows) {
       Matrix<T> product = Matrix<T>::Zero(rows, ins);
@@ -282,39 +286,51 @@ Parameter BiasGradient(const Plan& plan, const Parameter& bias, DataType dtype, 
 }
 
 template <typename T>
-std::optional<LinearGradients> Backward(const Plan& plan, const Parameters& parameters,
+std::optional<LinearGradients> Backward(const Plan& plan, const LinearParameters& parameters,
                                         DataType x_dtype, const void* x, DataType dtype,
                                         const void* dy, void* dx) {
   InputGradient<T>(plan, parameters, dtype, dy, dx);
   if (x == nullptr) return std::nullopt;
-  LinearGradients gradients{
-      WeightGradient<T>(plan, *parameters.Find(kWeight), x_dtype, x, dtype, dy), {}};
-  if (plan.linear.has_bias) {
-    gradients.bias = BiasGradient<T>(plan, *parameters.Find(kBias), dtype, dy);
+  LinearGradients gradients{WeightGradient<T>(plan, parameters.weight(), x_dtype, x, dtype, dy),
+                            {}};
+  if (parameters.bias() != nullptr) {
+    gradients.bias = BiasGradient<T>(plan, *parameters.bias(), dtype, dy);
   }
   return gradients;
 }
 
-}  // namespace
-
-absl::Status CheckLinearParameters(const Plan& plan, const Parameters& parameters) {
-  for (const auto name : {kWeight, kBias}) {
-    if (name == kBias && !plan.linear.has_bias) continue;
-    if (parameters.Find(name) != nullptr) continue;
-    return MakeError(Reason::kParametersRequired,
-                     absl::StrCat("parameters: ", absl::string_view(name.data(), name.size()),
-                                  " is not set; call SetParameters first"));
-  }
-  return absl::OkStatus();
+// The parameter, never null.
+absl::StatusOr<const Parameter*> FindOfShape(const Parameters& parameters, std::string_view name,
+                                             std::span<const std::int64_t> sizes) {
+  const Parameter* const found = parameters.Find(name);
+  if (found != nullptr && std::ranges::equal(found->shape.sizes(), sizes)) return found;
+  return MakeError(
+      Reason::kParametersRequired,
+      absl::StrCat("parameters: ", absl::string_view(name.data(), name.size()), " is not set",
+                   found == nullptr ? "" : " in the layer's sizes", "; call SetParameters first"));
 }
 
-void LinearForward(const Plan& plan, const Parameters& parameters, DataType dtype, const void* x,
-                   void* y) {
+}  // namespace
+
+absl::StatusOr<LinearParameters> LinearParameters::Find(const Plan& plan,
+                                                        const Parameters& parameters) {
+  const std::int64_t in = plan.linear.in_features;
+  const std::int64_t out = plan.linear.out_features;
+  DROPOUTD_ASSIGN_OR_RETURN(const Parameter* const weight,
+                            FindOfShape(parameters, kWeight, std::array{out, in}));
+  if (!plan.linear.has_bias) return LinearParameters(*weight, nullptr);
+  DROPOUTD_ASSIGN_OR_RETURN(const Parameter* const bias,
+                            FindOfShape(parameters, kBias, std::array{out}));
+  return LinearParameters(*weight, bias);
+}
+
+void LinearForward(const Plan& plan, const LinearParameters& parameters, DataType dtype,
+                   const void* x, void* y) {
   if (dtype == DataType::kFloat64) return Forward<double>(plan, parameters, dtype, x, y);
   Forward<float>(plan, parameters, dtype, x, y);
 }
 
-std::optional<LinearGradients> LinearBackward(const Plan& plan, const Parameters& parameters,
+std::optional<LinearGradients> LinearBackward(const Plan& plan, const LinearParameters& parameters,
                                               DataType x_dtype, const void* x, DataType dtype,
                                               const void* dy, void* dx) {
   if (dtype == DataType::kFloat64) {

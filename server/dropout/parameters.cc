@@ -31,11 +31,11 @@ Shape ShapeOf(std::initializer_list<std::int64_t> sizes) {
   return *Shape::Make({sizes.begin(), sizes.size()});
 }
 
-absl::Status CheckLogit(const Parameter& parameter) {
+absl::Status CheckLogit(const LayerConfig& config, const Parameter& parameter) {
   if (parameter.shape.ElementCount() != 1) return CheckShape(parameter, Shape());
   const double value = FirstElement(parameter);
-  // Written so that NaN fails.
-  if (std::abs(value) <= kMaxLogit) return absl::OkStatus();
+  // Written so that NaN fails. That of the layer's own p may be beyond, down to that of p = 0.
+  if (std::abs(value) <= kMaxLogit || value == Logit(config.p)) return absl::OkStatus();
   return MakeError(Reason::kInvalidTensor,
                    absl::StrCat(parameter.name, ": ", value, ", must be in [-700, 700]"));
 }
@@ -104,7 +104,7 @@ Parameters InitialParameters(const LayerConfig& config) {
 }
 
 absl::Status CheckParameter(const LayerConfig& config, const Parameter& parameter) {
-  if (LearnsP(config) && parameter.name == kLogitP) return CheckLogit(parameter);
+  if (LearnsP(config) && parameter.name == kLogitP) return CheckLogit(config, parameter);
   if (IsLinear(config)) {
     const auto& options = std::get<DropConnectOptions>(config.options);
     if (parameter.name == kWeight) {
@@ -115,6 +115,19 @@ absl::Status CheckParameter(const LayerConfig& config, const Parameter& paramete
     }
   }
   return UnknownParameter(config, parameter);
+}
+
+absl::Status CheckParameters(const LayerConfig& config, const Parameters& parameters) {
+  for (const auto& each : parameters.all()) {
+    DROPOUTD_RETURN_IF_ERROR(CheckParameter(config, *each));
+  }
+  const Parameters initial = InitialParameters(config);
+  for (const auto& each : initial.all()) {
+    if (parameters.Find(each->name) != nullptr) continue;
+    return MakeError(Reason::kParametersRequired,
+                     absl::StrCat("parameters: ", each->name, " is not set"));
+  }
+  return absl::OkStatus();
 }
 
 double Logit(double p) { return kernels::Log(p) - kernels::Log(1.0 - p); }

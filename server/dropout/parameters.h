@@ -66,6 +66,10 @@ Parameters InitialParameters(const LayerConfig& config);
 // that the layer does not have; INVALID_TENSOR for a shape or a value.
 absl::Status CheckParameter(const LayerConfig& config, const Parameter& parameter);
 
+// Whether `parameters` are such that the layer can have them: each as CheckParameter has it, and
+// those that it has from its start. CheckParameter's errors, PARAMETERS_REQUIRED.
+absl::Status CheckParameters(const LayerConfig& config, const Parameters& parameters);
+
 // log(p / (1 - p)), and back; the same on every machine.
 double Logit(double p);
 double Sigmoid(double x);

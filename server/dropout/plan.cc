@@ -151,7 +151,9 @@ Plan Plan::Gradient() const {
 DropRate RateAt(const LayerConfig& config, std::optional<std::uint64_t> step,
                 const Parameters& parameters) {
   if (LearnsP(config)) {
-    const double logit_p = FirstElement(*parameters.Find(kLogitP));
+    const Parameter* const set = parameters.Find(kLogitP);
+    // As InitialParameters has it, until it is set.
+    const double logit_p = set != nullptr ? FirstElement(*set) : Logit(config.p);
     DropRate rate(Sigmoid(logit_p));
     rate.q = Sigmoid(-logit_p);
     rate.logit_p = logit_p;

@@ -41,6 +41,11 @@ std::int64_t Shape::ElementCount() const {
   return count;
 }
 
+bool Shape::Takes(std::size_t byte_size, std::int64_t element_size) const {
+  const auto size = CheckedMultiply(ElementCount(), element_size);
+  return size.has_value() && static_cast<std::size_t>(*size) == byte_size;
+}
+
 Shape Shape::WithOnes(unsigned axes) const {
   Shape shape = *this;
   for (int axis = 0; axis < rank(); ++axis) {

@@ -38,6 +38,9 @@ class Shape {
   // The same shape with size 1 on the axes of `axes` (bit i: axis i).
   Shape WithOnes(unsigned axes) const;
 
+  // Whether the elements, of so many bytes each, take `byte_size` bytes.
+  bool Takes(std::size_t byte_size, std::int64_t element_size) const;
+
   // For messages: "[4, 5]".
   std::string ToString() const;
 

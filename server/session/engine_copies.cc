@@ -38,7 +38,7 @@ absl::StatusOr<SessionView> Engine::AddCopy(std::string session_id, SessionConte
   if (SessionIdOf(session_id).empty()) session_id += RandomId();
   DROPOUTD_ASSIGN_OR_RETURN(SessionParts parts, TakeApart(contents));
   SessionImage& image = contents.image;
-  if (image.layers.size() > limits_.max_layers_per_session) {
+  if (std::max(image.layers.size(), image.created_layers.size()) > limits_.max_layers_per_session) {
     return MakeError(Reason::kQuotaLayers, "the session has more layers than this server allows");
   }
   image.incarnation = RandomSeed();

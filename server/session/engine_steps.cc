@@ -176,7 +176,8 @@ absl::StatusOr<StepRun> Engine::BeginForward(const StepRef& at, DataType dtype, 
     state->is_recorded = true;
   }
   if (plan.action == Action::kLinear) {
-    DROPOUTD_RETURN_IF_ERROR(CheckLinearParameters(plan, *call.layer.parameters));
+    DROPOUTD_ASSIGN_OR_RETURN(state->linear_parameters,
+                              LinearParameters::Find(plan, *call.layer.parameters));
   } else {
     state->pass.emplace(plan, dtype, std::move(bits), Collect(plan, return_mask, cache_, limits_));
   }
@@ -279,7 +280,8 @@ absl::StatusOr<StepRun> Engine::BeginBackward(const StepRef& at, DataType dtype,
   const Plan& plan = state->plan;
   state->output_shape = plan.layout.tensor;
   if (plan.action == Action::kLinear) {
-    DROPOUTD_RETURN_IF_ERROR(CheckLinearParameters(plan, *state->parameters));
+    DROPOUTD_ASSIGN_OR_RETURN(state->linear_parameters,
+                              LinearParameters::Find(plan, *state->parameters));
   } else {
     SharedBits bits = record.has_value() ? record->pinned : nullptr;
     if (bits == nullptr && record.has_value() && record->mask_id != 0) {

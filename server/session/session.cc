@@ -306,17 +306,8 @@ absl::Status Session::ReplaceParameters(LayerState& layer, Parameters parameters
 
 absl::Status Session::SetParameters(LayerState& layer, SharedParameters parameters,
                                     std::uint64_t version) {
-  const std::size_t before = layer.parameters != nullptr ? layer.parameters->byte_size() : 0;
-  const std::size_t after = parameters != nullptr ? parameters->byte_size() : 0;
-  std::atomic<std::size_t>& total = budget_.parameter_bytes;
-  if (after > before &&
-      total.fetch_add(after - before) + (after - before) > budget_.max_parameter_bytes) {
-    total.fetch_sub(after - before);
-    return MakeError(Reason::kQuotaParameterBytes,
-                     absl::StrCat("parameters of ", after, " bytes do not fit, the server holds ",
-                                  "at most ", budget_.max_parameter_bytes, " bytes of them"));
-  }
-  if (after < before) total.fetch_sub(before - after);
+  DROPOUTD_RETURN_IF_ERROR(
+      layer.charge.Resize(parameters != nullptr ? parameters->byte_size() : 0));
   layer.parameters = std::move(parameters);
   layer.parameters_version = version;
   return absl::OkStatus();

@@ -22,6 +22,7 @@
 #include "server/dropout/sequential_noise.h"
 #include "server/memory/shared_memory.h"
 #include "server/session/clock.h"
+#include "server/session/parameter_charge.h"
 #include "server/session/session_codec.h"
 #include "server/session/session_contents.h"
 #include "server/session/step_book.h"
@@ -56,10 +57,13 @@ struct SessionView {
   WallTime expire_time;
 };
 
+// What `image` has, for those who only look.
+SessionView ViewOf(std::string_view session_id, const SessionImage& image, WallTime expire_time);
+
 // A layer and what has happened to it. Guarded by its session's lock, but for `config`,
 // whose target never changes.
 struct LayerState {
-  explicit LayerState(StepBudget& budget) : steps(budget) {}
+  explicit LayerState(StepBudget& budget) : charge(budget), steps(budget) {}
 
   std::uint64_t uid = 0;                       // Of this layer alone; never changes.
   std::shared_ptr<const LayerConfig> created;  // As CreateLayer had it, to know a retry.
@@ -69,6 +73,7 @@ struct LayerState {
   bool deleted = false;
   SharedParameters parameters;  // Null: none.
   std::uint64_t parameters_version = 0;
+  ParameterCharge charge;  // Of the parameters.
   StepBook steps;
   std::atomic<std::uint32_t> stored_steps{0};  // That were written to the store.
 };
@@ -105,8 +110,8 @@ class Session {
                                                        Nanoseconds default_ttl,
                                                        std::size_t max_layers, StepBudget& budget,
                                                        const Clock& clock);
-  // The session that a store has kept. `parameters`: of every layer that has some. INTERNAL quotas
-  // as for SetParameters.
+  // The session that a store has kept. `parameters`: of every layer that has some. Restore's
+  // errors.
   static absl::StatusOr<std::shared_ptr<Session>> FromImage(std::string_view session_id,
                                                             const SessionImage& image,
                                                             const ParametersByUid& parameters,
@@ -115,7 +120,8 @@ class Session {
   ~Session();
 
   // What a store keeps of it, and back: layers that are still there keep their steps.
-  // `parameters` has those whose version changes. QUOTA_PARAMETER_BYTES.
+  // `parameters` has those whose version changes. QUOTA_PARAMETER_BYTES, and STORE_CORRUPT for a
+  // layer that lacks parameters or has wrong ones, change nothing.
   SessionImage Image() const;
   absl::Status Restore(const SessionImage& image, const ParametersByUid& parameters);
   ParametersByUid AllParameters() const;
@@ -233,7 +239,8 @@ class Session {
   void Remove(LayerState& layer);
   absl::Status ReplaceParameters(LayerState& layer, Parameters parameters);
   absl::Status SetParameters(LayerState& layer, SharedParameters parameters, std::uint64_t version);
-  std::shared_ptr<LayerState> NewLayer(const LayerImage& image);
+  struct Restored;
+  absl::StatusOr<Restored> Prepare(const LayerImage& image, const ParametersByUid& parameters);
 
   const std::string session_id_;
   const std::uint64_t incarnation_;

@@ -1,13 +1,18 @@
 #include "server/session/session_codec.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
+#include "server/dropout/sequential_noise.h"
+#include "server/dropout/variant.h"
 #include "server/session/byte_codec.h"
+#include "server/session/clock.h"
 #include "server/session/layer_codec.h"
 
 namespace dropoutd {
@@ -94,6 +99,34 @@ bool Decode(std::string_view bytes, T& fields) {
   return decoder.ok();
 }
 
+// So that what counts upwards never comes round, and what is added to a time fits one.
+constexpr std::uint64_t kMostCounted = std::uint64_t{1} << 62;
+constexpr std::int64_t kMostTtl = Nanoseconds(std::chrono::hours(24 * 365 * 30)).count();
+
+// Whether a layer has all that its configuration needs, but for what stands in other records.
+bool IsWhole(const LayerImage& layer, const SessionImage& session) {
+  const bool has_parameters = layer.parameters_version != 0;
+  return layer.uid != 0 && layer.uid < session.next_uid &&
+         layer.created.layer_id == layer.config.layer_id &&  //
+         layer.revision != 0 && layer.revision <= kMostCounted &&
+         layer.parameters_version < session.next_uid &&
+         (has_parameters ? LearnsP(layer.config) || IsLinear(layer.config)
+                         : !LearnsP(layer.config)) &&
+         (!IsSequential(layer.config.generator) || session.seed <= SequentialNoise::kMaxSeed);
+}
+
+bool IsWhole(const SessionImage& image) {
+  std::set<std::string_view> ids;
+  std::set<std::uint64_t> uids;
+  for (const LayerImage& layer : image.layers) {
+    if (!IsWhole(layer, image) || !ids.insert(layer.config.layer_id).second ||
+        !uids.insert(layer.uid).second) {
+      return false;
+    }
+  }
+  return image.ttl > 0 && image.ttl <= kMostTtl && image.next_uid <= kMostCounted;
+}
+
 std::vector<std::int64_t> SizesOf(const Shape& shape) {
   return {shape.sizes().begin(), shape.sizes().end()};
 }
@@ -121,10 +154,9 @@ absl::StatusOr<SessionImage> DecodeSession(std::string_view bytes) {
   for (EncodedLayer& each : session.layers) {
     DROPOUTD_ASSIGN_OR_RETURN(each.image.created, DecodeLayer(each.created));
     DROPOUTD_ASSIGN_OR_RETURN(each.image.config, DecodeLayer(each.config));
-    if (each.image.uid >= image.next_uid) return Corrupt("a session");
     image.layers.push_back(std::move(each.image));
   }
-  if (image.ttl <= 0) return Corrupt("a session");
+  if (!IsWhole(image)) return Corrupt("a session");
   return std::move(image);
 }
 
@@ -164,8 +196,7 @@ absl::StatusOr<Parameters> DecodeParameters(std::string_view bytes) {
   Parameters parameters;
   for (const ParameterFields& each : fields) {
     const auto shape = Shape::Make(each.sizes);
-    if (!shape.ok() || each.data.size() != static_cast<std::size_t>(shape->ElementCount()) *
-                                               static_cast<std::size_t>(ElementSize(each.dtype))) {
+    if (!shape.ok() || !shape->Takes(each.data.size(), ElementSize(each.dtype))) {
       return Corrupt("parameters");
     }
     const auto* const data = reinterpret_cast<const std::byte*>(each.data.data());

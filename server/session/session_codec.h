@@ -86,8 +86,8 @@ std::string EncodeBits(const PackedBits& bits);
 // The whole of a step: its record with its bits, if it has some, or its input, if that is not null.
 std::string EncodeRecord(const StepRecord& record, const RetainedInput* input);
 
-// STORE_CORRUPT for bytes that the functions above cannot have made. The input's parameters are
-// left null.
+// STORE_CORRUPT for bytes that the functions above cannot have made, and for a session whose layers
+// lack something or contradict each other. The input's parameters are left null.
 absl::StatusOr<SessionImage> DecodeSession(std::string_view bytes);
 absl::StatusOr<DecodedStep> DecodeStep(std::string_view bytes);
 absl::StatusOr<Parameters> DecodeParameters(std::string_view bytes);

@@ -1,6 +1,9 @@
 // A session as the store keeps it, and back.
+#include <algorithm>
 #include <chrono>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
@@ -87,31 +90,67 @@ ParametersByUid Session::AllParameters() const {
   return all;
 }
 
-std::shared_ptr<LayerState> Session::NewLayer(const LayerImage& image) {
-  auto layer = std::make_shared<LayerState>(budget_);
-  layer->uid = image.uid;
-  layer->created = Share(image.created);
-  return layer;
+// A layer that an image has, before the session has it too.
+struct Session::Restored {
+  const LayerImage* image = nullptr;
+  std::shared_ptr<LayerState> layer;  // The one that is here, or a new one.
+  SharedParameters parameters;
+  std::unique_ptr<ParameterCharge> charge;  // Of what they are larger than those before.
+};
+
+absl::StatusOr<Session::Restored> Session::Prepare(const LayerImage& image,
+                                                   const ParametersByUid& parameters) {
+  Restored made{&image, nullptr, nullptr, std::make_unique<ParameterCharge>(budget_)};
+  const auto here = layers_.find(image.config.layer_id);
+  if (here != layers_.end() && here->second->uid == image.uid) {
+    made.layer = here->second;
+  } else {
+    made.layer = std::make_shared<LayerState>(budget_);
+    made.layer->uid = image.uid;
+    made.layer->created = Share(image.created);
+  }
+  if (const auto held = parameters.find(image.uid); held != parameters.end()) {
+    made.parameters = held->second;
+  } else if (made.layer->parameters_version == image.parameters_version) {
+    made.parameters = made.layer->parameters;
+  }
+  // No list is written empty: a layer without parameters has no version of them.
+  const bool has_some = made.parameters != nullptr && !made.parameters->all().empty();
+  const bool is_there = has_some == (image.parameters_version != 0);
+  if (!is_there ||
+      !CheckParameters(image.config, made.parameters != nullptr ? *made.parameters : Parameters())
+           .ok()) {
+    return MakeError(Reason::kStoreCorrupt,
+                     "the store's record of a layer and that of its parameters disagree");
+  }
+  const std::size_t after = made.parameters != nullptr ? made.parameters->byte_size() : 0;
+  const std::size_t before = made.layer->charge.bytes();
+  DROPOUTD_RETURN_IF_ERROR(made.charge->Resize(after > before ? after - before : 0));
+  return made;
 }
 
 absl::Status Session::Restore(const SessionImage& image, const ParametersByUid& parameters) {
   const std::lock_guard lock(mutex_);
+  std::vector<Restored> made;
+  made.reserve(image.layers.size());
+  for (const LayerImage& each : image.layers) {
+    DROPOUTD_ASSIGN_OR_RETURN(made.emplace_back(), Prepare(each, parameters));
+  }
+  // Nothing fails from here on.
   mode_ = image.mode;
   next_uid_ = image.next_uid;
   Layers layers;
-  for (const LayerImage& each : image.layers) {
-    const auto found = layers_.find(each.config.layer_id);
-    const bool is_here = found != layers_.end() && found->second->uid == each.uid;
-    std::shared_ptr<LayerState> layer = is_here ? found->second : NewLayer(each);
-    if (!is_here || !(*layer->config == each.config)) layer->config = Share(each.config);
-    layer->mode = each.mode;
-    layer->revision = each.revision;
-    const auto held = parameters.find(each.uid);
-    if (layer->parameters_version != each.parameters_version || held != parameters.end()) {
-      DROPOUTD_RETURN_IF_ERROR(SetParameters(
-          *layer, held == parameters.end() ? nullptr : held->second, each.parameters_version));
+  for (const Restored& each : made) {
+    LayerState& layer = *each.layer;
+    if (layer.config == nullptr || *layer.config != each.image->config) {
+      layer.config = Share(each.image->config);
     }
-    layers.emplace(each.config.layer_id, std::move(layer));
+    layer.mode = each.image->mode;
+    layer.revision = each.image->revision;
+    layer.charge.Take(*each.charge);
+    static_cast<void>(
+        SetParameters(layer, each.parameters, each.image->parameters_version));  // Fits by now.
+    layers.emplace(each.image->config.layer_id, each.layer);
   }
   for (const auto& [id, layer] : layers_) {
     const auto kept = layers.find(id);
@@ -119,6 +158,23 @@ absl::Status Session::Restore(const SessionImage& image, const ParametersByUid& 
   }
   layers_ = std::move(layers);
   return absl::OkStatus();
+}
+
+SessionView ViewOf(std::string_view session_id, const SessionImage& image, WallTime expire_time) {
+  SessionView view;
+  view.session_id = session_id;
+  view.seed = image.seed;
+  view.mode = image.mode;
+  view.ttl = Nanoseconds(image.ttl);
+  view.create_time = FromNanoseconds(image.create_time);
+  view.expire_time = expire_time;
+  for (const LayerImage& layer : image.layers) {
+    view.layers.push_back({Share(layer.config), layer.mode, layer.revision});
+  }
+  std::sort(view.layers.begin(), view.layers.end(), [](const LayerView& a, const LayerView& b) {
+    return a.config->layer_id < b.config->layer_id;
+  });
+  return view;
 }
 
 bool Session::has_regions() const {

@@ -59,9 +59,15 @@ absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::FindHere(std::string_vie
 
 absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Load(std::string_view key) {
   const std::uint64_t history = store_->history();  // At worst it is asked for again.
-  const auto answer = store_->Query(key, {});
+  StoreQuery query;
+  query.fields = {IncarnationField(0).name};
+  const auto answer = store_->Query(key, query);
   if (!answer.ok()) return Translate(answer.status(), key);
   DROPOUTD_ASSIGN_OR_RETURN(const SessionImage image, DecodeSession(*answer->document));
+  // Both were written at once. Of two that differ one copy after another would count as stale.
+  if (answer->fields.front().value != IncarnationField(image.incarnation).value) {
+    return MakeError(Reason::kStoreCorrupt, "the store's records of the session disagree");
+  }
   DROPOUTD_ASSIGN_OR_RETURN(const ParametersByUid parameters,
                             MissingParameters(key, answer->version, image, {}));
   DROPOUTD_ASSIGN_OR_RETURN(
@@ -351,11 +357,7 @@ absl::StatusOr<std::vector<SessionView>> SessionKeeper::List(std::string_view af
       if (!answer.ok()) return Translate(answer.status(), key);
       DROPOUTD_ASSIGN_OR_RETURN(const SessionImage image, DecodeSession(*answer->document));
       // A listing needs no parameters, and renews nothing.
-      DROPOUTD_ASSIGN_OR_RETURN(
-          const auto session,
-          Session::FromImage(key, image, {}, limits_.max_layers_per_session, budget_, clock_));
-      views.push_back(session->View());
-      views.back().expire_time = answer->expire_time;
+      views.push_back(ViewOf(key, image, answer->expire_time));
     }
   }
   return views;

@@ -150,7 +150,7 @@ class SessionKeeper {
   // `version`: the session's, so that its document does not come along.
   absl::StatusOr<std::optional<std::string>> ReadField(std::string_view key, StoreVersion version,
                                                        const std::string& name);
-  absl::StatusOr<std::optional<StepRecord>> RecordFrom(const StepPlace& place,
+  absl::StatusOr<std::optional<StepRecord>> RecordFrom(const StepPlace& place, const StepKey& key,
                                                        const DecodedStep& step);
   absl::StatusOr<std::shared_ptr<const RetainedInput>> InputFrom(const StepPlace& place,
                                                                  const DecodedStep& step);

@@ -1,14 +1,12 @@
 // SessionContents taken apart, and checked.
 #include <map>
-#include <set>
 #include <utility>
 
 #include "server/base/status_macros.h"
-#include "server/dropout/layer_validation.h"
-#include "server/dropout/plan.h"
-#include "server/dropout/variant.h"
+#include "server/dropout/parameters.h"
 #include "server/session/layer_codec.h"
 #include "server/session/session_contents.h"
+#include "server/session/stored_step.h"
 
 namespace dropoutd {
 namespace {
@@ -20,7 +18,7 @@ class Reader {
   explicit Reader(const SessionContents& contents) : contents_(contents) {}
 
   absl::StatusOr<SessionParts> Read() {
-    DROPOUTD_RETURN_IF_ERROR(ReadLayers());
+    ReadLayers();
     // Steps come last: they refer to the others.
     std::vector<std::pair<FieldName, std::string_view>> steps;
     for (const StoreField& field : contents_.fields) {
@@ -56,18 +54,12 @@ class Reader {
     return absl::OkStatus();
   }
 
-  absl::Status ReadLayers() {
-    std::set<std::string_view> ids;
+  // DecodeSession has checked them.
+  void ReadLayers() {
     for (const LayerImage& layer : image().layers) {
-      if (!ids.insert(layer.config.layer_id).second || !layers_.emplace(layer.uid, &layer).second ||
-          layer.created.layer_id != layer.config.layer_id ||
-          layer.parameters_version >= image().next_uid) {
-        return InvalidSnapshot("the layers contradict each other");
-      }
-      DROPOUTD_RETURN_IF_ERROR(CheckSeed(layer.config));
+      layers_.emplace(layer.uid, &layer);
       configs_[{layer.uid, layer.revision}] = std::make_shared<const LayerConfig>(layer.config);
     }
-    return absl::OkStatus();
   }
 
   absl::Status ReadStream(const std::string& state) {
@@ -93,7 +85,8 @@ class Reader {
 
   absl::Status ReadParameters(const FieldName& name, std::string_view value) {
     auto parameters = DecodeParameters(value);
-    if (!parameters.ok() || name.number == 0 || name.number >= image().next_uid) {
+    if (!parameters.ok() || parameters->all().empty() || name.number == 0 ||
+        name.number >= image().next_uid) {
       return InvalidSnapshot("the record of parameters is damaged");
     }
     parameters_[{name.uid, name.number}] =
@@ -101,27 +94,21 @@ class Reader {
     return absl::OkStatus();
   }
 
-  // The layer's parameters, which fit the configuration.
-  absl::StatusOr<SharedParameters> ParametersFor(std::uint64_t uid, std::uint64_t version,
-                                                 const SharedConfig& config) {
-    if (version == 0) return std::make_shared<const Parameters>();
+  absl::StatusOr<SharedParameters> FindParameters(std::uint64_t uid, std::uint64_t version) const {
     const auto found = parameters_.find({uid, version});
     if (found == parameters_.end()) return InvalidSnapshot("parameters are missing");
-    // Once: many steps may share large ones.
-    if (!fitting_.insert({config.get(), found->second.get()}).second) return found->second;
-    for (const auto& each : found->second->all()) {
-      if (!CheckParameter(*config, *each).ok())
-        return InvalidSnapshot("parameters do not fit their layer");
-    }
     return found->second;
   }
 
   absl::Status FindPresentParameters() {
     for (const LayerImage& layer : image().layers) {
       if (layer.parameters_version == 0) continue;
-      DROPOUTD_ASSIGN_OR_RETURN(parts_.parameters[layer.uid],
-                                ParametersFor(layer.uid, layer.parameters_version,
-                                              configs_.at({layer.uid, layer.revision})));
+      DROPOUTD_ASSIGN_OR_RETURN(const SharedParameters parameters,
+                                FindParameters(layer.uid, layer.parameters_version));
+      if (!CheckParameters(layer.config, *parameters).ok()) {
+        return InvalidSnapshot("parameters do not fit their layer");
+      }
+      parts_.parameters[layer.uid] = parameters;
     }
     return absl::OkStatus();
   }
@@ -129,54 +116,19 @@ class Reader {
   absl::Status ReadStep(const FieldName& name, std::string_view value) {
     const auto step = DecodeStep(value);
     if (!step.ok()) return InvalidSnapshot("the record of a step is damaged");
-    const StepImage& at = step->image;
-    const auto config = configs_.find({name.uid, at.revision});
+    const auto config = configs_.find({name.uid, step->image.revision});
     if (config == configs_.end()) return InvalidSnapshot("a step's configuration is missing");
-    SessionParts::Step part;
-    part.uid = name.uid;
-    part.key = name.step;
-    part.record.config = config->second;
-    part.record.revision = at.revision;
-    part.record.mode = at.mode;
-    part.record.rate = at.rate;
-    part.record.shape = at.shape;
-    part.record.nonce = at.nonce;
-    const Coordinates coordinates = {image().seed, part.key.step, part.key.sample_offset,
-                                     part.key.sequence_id};
-    if (!IsRateOf(*config->second, at.rate))
-      return InvalidSnapshot("the record of a step is damaged");
-    const auto plan = MakePlan(*config->second, at.mode, at.rate, coordinates, at.shape);
-    const bool is_drawn_once =
-        plan.ok() && plan->Draws() && IsSequential(config->second->generator);
-    if (!plan.ok() || at.has_input != plan->NeedsInput() || at.has_bits != is_drawn_once ||
-        (!IsSequenceKeyed(*config->second) && part.key.sequence_id != 0)) {
-      return InvalidSnapshot("a step is not one of its layer");
+    auto record = RecordOf(*step, name.step, config->second);
+    if (!record.ok()) return InvalidSnapshot("a step is not one of its layer");
+    SessionParts::Step part{name.uid, name.step, *std::move(record), nullptr};
+    if (step->image.has_input) {
+      DROPOUTD_ASSIGN_OR_RETURN(SharedParameters parameters,
+                                FindParameters(name.uid, step->image.parameters_version));
+      auto input = InputOf(*step, part.record, std::move(parameters));
+      if (!input.ok()) return InvalidSnapshot("the input of a step is damaged");
+      part.input = *std::move(input);
     }
-    if (at.has_bits) {
-      const auto bits = DecodeBits(step->payload);
-      if (!bits.ok() ||
-          (*bits)->count() != static_cast<std::size_t>(plan->layout.noise.ElementCount())) {
-        return InvalidSnapshot("the mask of a step is damaged");
-      }
-      part.record.pinned = *bits;
-    }
-    if (at.has_input) DROPOUTD_RETURN_IF_ERROR(ReadInput(*step, part));
     parts_.steps.push_back(std::move(part));
-    return absl::OkStatus();
-  }
-
-  absl::Status ReadInput(const DecodedStep& step, SessionParts::Step& part) {
-    const auto input = DecodeInput(step.payload);
-    if (!input.ok() ||
-        (*input)->data_size != static_cast<std::size_t>(step.image.shape.ElementCount()) *
-                                   static_cast<std::size_t>(ElementSize((*input)->dtype))) {
-      return InvalidSnapshot("the input of a step is damaged");
-    }
-    DROPOUTD_ASSIGN_OR_RETURN(
-        (*input)->parameters,
-        ParametersFor(part.uid, step.image.parameters_version, part.record.config));
-    (*input)->parameters_version = step.image.parameters_version;
-    part.input = *input;
     return absl::OkStatus();
   }
 
@@ -184,7 +136,6 @@ class Reader {
   std::map<std::uint64_t, const LayerImage*> layers_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, SharedConfig> configs_;
   std::map<std::pair<std::uint64_t, std::uint64_t>, SharedParameters> parameters_;
-  std::set<std::pair<const LayerConfig*, const Parameters*>> fitting_;
   SessionParts parts_;
 };
 

@@ -8,12 +8,16 @@
 #include "server/session/layer_codec.h"
 #include "server/session/random_id.h"
 #include "server/session/session_keeper.h"
+#include "server/session/stored_step.h"
 
 namespace dropoutd {
 namespace {
 
 // A layer's records in the store are counted and trimmed once in so many.
 constexpr std::uint32_t kTrimEvery = 1024;
+
+// How often a step is looked for in a session that has changed meanwhile.
+constexpr int kMostLooks = 32;
 
 // Where the record of a step may be: at the layer's key, or where an update of what the layer is
 // keyed by has left it.
@@ -40,46 +44,33 @@ absl::StatusOr<std::optional<std::string>> SessionKeeper::ReadField(std::string_
 
 // The record, without an input; nothing if its layer has gone meanwhile.
 absl::StatusOr<std::optional<StepRecord>> SessionKeeper::RecordFrom(const StepPlace& place,
+                                                                    const StepKey& key,
                                                                     const DecodedStep& step) {
   const LayerSnapshot& layer = place.layer;
-  StepRecord record;
-  record.mode = step.image.mode;
-  record.rate = step.image.rate;
-  record.shape = step.image.shape;
-  record.nonce = step.image.nonce;
-  record.config = layer.config;
-  record.revision = step.image.revision;
+  std::shared_ptr<const LayerConfig> config = layer.config;
   if (step.image.revision != layer.revision) {
     DROPOUTD_ASSIGN_OR_RETURN(const auto bytes,
                               ReadField(KeyOf(*place.session), place.session->version(),
                                         ConfigField(layer.state->uid, step.image.revision)));
     if (!bytes.has_value()) return std::nullopt;
-    DROPOUTD_ASSIGN_OR_RETURN(LayerConfig config, DecodeLayer(*bytes));
-    record.config = std::make_shared<const LayerConfig>(std::move(config));
+    DROPOUTD_ASSIGN_OR_RETURN(LayerConfig read, DecodeLayer(*bytes));
+    if (read.layer_id != layer.config->layer_id) {
+      return MakeError(Reason::kStoreCorrupt, "the store's record of a layer is another's");
+    }
+    config = std::make_shared<const LayerConfig>(std::move(read));
   }
-  if (!IsRateOf(*record.config, record.rate)) {
-    return MakeError(Reason::kStoreCorrupt, "the store's record of a step is damaged");
-  }
-  if (step.image.has_bits) {
-    DROPOUTD_ASSIGN_OR_RETURN(record.pinned, DecodeBits(step.payload));
-  }
-  return record;
+  return RecordOf(step, key, std::move(config));
 }
 
 // Null if the parameters that were in force are gone.
 absl::StatusOr<std::shared_ptr<const RetainedInput>> SessionKeeper::InputFrom(
     const StepPlace& place, const DecodedStep& step) {
-  DROPOUTD_ASSIGN_OR_RETURN(const auto input, DecodeInput(step.payload));
-  if (input->data_size != static_cast<std::size_t>(step.image.shape.ElementCount()) *
-                              static_cast<std::size_t>(ElementSize(input->dtype))) {
-    return MakeError(Reason::kStoreCorrupt, "the store's record of an input is damaged");
-  }
   DROPOUTD_ASSIGN_OR_RETURN(
-      input->parameters,
+      SharedParameters parameters,
       ReadParameters(KeyOf(*place.session), place.session->version(),
                      ParametersField(place.layer.state->uid, step.image.parameters_version)));
-  input->parameters_version = step.image.parameters_version;
-  return input->parameters != nullptr ? input : nullptr;
+  if (parameters == nullptr) return nullptr;
+  return InputOf(step, *place.layer.record, std::move(parameters));
 }
 
 // Takes the record that the store has, of those at `keys`, for the place's own.
@@ -97,7 +88,7 @@ absl::Status SessionKeeper::AdoptRecord(StepPlace& place, const std::vector<Stor
       layer.record = here;
       return absl::OkStatus();
     }
-    DROPOUTD_ASSIGN_OR_RETURN(layer.record, RecordFrom(place, step));
+    DROPOUTD_ASSIGN_OR_RETURN(layer.record, RecordFrom(place, keys[i], step));
     if (!layer.record.has_value()) continue;
     // As Session::Snapshot: the other key counts only for a step that was keyed the other way.
     if (i > 0 && IsSequenceKeyed(*layer.record->config) == IsSequenceKeyed(*layer.config)) {
@@ -123,7 +114,7 @@ absl::StatusOr<StepPlace> SessionKeeper::FindStep(std::string_view key, std::str
   }
   const bool is_shared = store_->is_shared();
   DROPOUTD_ASSIGN_OR_RETURN(place.session, is_shared ? FindHere(key) : Find(key));
-  while (true) {
+  for (int i = 0; i < kMostLooks; ++i) {
     absl::StatusOr<LayerSnapshot> layer;
     {
       const std::shared_lock lock(place.session->changes());
@@ -150,6 +141,7 @@ absl::StatusOr<StepPlace> SessionKeeper::FindStep(std::string_view key, std::str
     if (wants_record) DROPOUTD_RETURN_IF_ERROR(AdoptRecord(place, answer.fields, keys));
     return place;
   }
+  return MakeError(Reason::kStoreUnavailable, "too many changes of the session at once");
 }
 
 absl::StatusOr<StepPlace> SessionKeeper::FindHere(std::string_view key, std::string_view layer_id,
@@ -263,7 +255,7 @@ absl::StatusOr<StreamPlace> SessionKeeper::ReadStream(const StepPlace& place) {
   stream.step = std::move(answer->fields[1].value);
   if (stream.step.has_value()) {
     DROPOUTD_ASSIGN_OR_RETURN(const DecodedStep step, DecodeStep(*stream.step));
-    DROPOUTD_ASSIGN_OR_RETURN(stream.record, RecordFrom(place, step));
+    DROPOUTD_ASSIGN_OR_RETURN(stream.record, RecordFrom(place, *place.layer.key, step));
   }
   return stream;
 }

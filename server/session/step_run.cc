@@ -34,11 +34,12 @@ void StepRun::Run(std::size_t begin, std::size_t n, const void* x, void* y) {
   if (s.pass.has_value()) {
     s.pass->Run(begin, n, x, y);
   } else if (s.is_forward) {
-    LinearForward(s.plan, *s.parameters, s.dtype, x, y);
+    LinearForward(s.plan, *s.linear_parameters, s.dtype, x, y);
   } else {
     const RetainedInput* const input = s.retained.get();
-    s.linear = LinearBackward(s.plan, *s.parameters, input != nullptr ? input->dtype : s.dtype,
-                              input != nullptr ? input->data.get() : nullptr, s.dtype, x, y);
+    s.linear =
+        LinearBackward(s.plan, *s.linear_parameters, input != nullptr ? input->dtype : s.dtype,
+                       input != nullptr ? input->data.get() : nullptr, s.dtype, x, y);
   }
   s.counters.CountKernel(s.is_forward, std::chrono::steady_clock::now() - start);
 }

@@ -24,7 +24,8 @@ struct StepRun::State {
   bool is_forward = true;
   SharedParameters parameters;  // In force at the Forward.
 
-  std::optional<Pass> pass;  // Of elements; nothing for a linear layer.
+  std::optional<Pass> pass;  // Of elements; nothing for a linear layer, which has
+  std::optional<LinearParameters> linear_parameters;  // those of its parameters.
 
   // Forward.
   bool return_mask = false;

@@ -55,12 +55,13 @@ void BenchScope(const std::string& name, Scope scope, const Sizes& sizes, double
   Matrix y = Matrix::Zero(sizes.rows, sizes.out);
   const Plan plan = PlanFor(sizes, scope);
   const Parameters parameters = WithWeight(weight);
+  const LinearParameters found = LinearParameters::Find(plan, parameters).value();
   const auto flops = 2.0 * static_cast<double>(sizes.rows * sizes.in * sizes.out);
   const std::string what = "drop_connect " + name + ", float32, " + std::to_string(sizes.rows) +
                            "x" + std::to_string(sizes.in) + "x" + std::to_string(sizes.out);
   report.Add(RunPairs(
       {what, "Eigen's GEMM", static_cast<double>(x.size() + y.size()) * 4, {}, {}, at_least, flops},
-      [&] { LinearForward(plan, parameters, DataType::kFloat32, x.data(), y.data()); },
+      [&] { LinearForward(plan, found, DataType::kFloat32, x.data(), y.data()); },
       TimeOf([&] { y.noalias() = x * weight.transpose(); }, options.baseline_repeats), options));
 }
 

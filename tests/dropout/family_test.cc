@@ -297,8 +297,9 @@ TEST(Linear, ForwardAndBackwardAgreeWithPlainLoops) {
     const Parameter dy = RandomParameter("dy", {plan.linear.rows, c.out}, 4);
     const PackedBits bits = DrawBits(plan);
     std::vector<double> y(rows * out), dx(rows * in);
-    LinearForward(plan, parameters, DataType::kFloat64, x.data.data(), y.data());
-    const auto gradients = LinearBackward(plan, parameters, DataType::kFloat64, x.data.data(),
+    const LinearParameters found = LinearParameters::Find(plan, parameters).value();
+    LinearForward(plan, found, DataType::kFloat64, x.data.data(), y.data());
+    const auto gradients = LinearBackward(plan, found, DataType::kFloat64, x.data.data(),
                                           DataType::kFloat64, dy.data.data(), dx.data());
     ASSERT_TRUE(gradients.has_value() && gradients->bias.has_value());
     const double* const w = Doubles(*parameters.Find(kWeight));

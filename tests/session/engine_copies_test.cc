@@ -342,5 +342,126 @@ TEST_F(EngineCopiesTest, AMaskCacheThatIsFullRefusesACopyAndLosesNothing) {
   EXPECT_EQ(ReasonText(engine.GetSession("copy")), "SESSION_NOT_FOUND");
 }
 
+// Whatever was charged on the way to a refusal is given back.
+TEST_F(EngineCopiesTest, WhatIsRefusedCostsNothing) {
+  RunStep(0);
+  const std::string snapshot = Export();
+  Limits limits;
+  limits.max_parameter_bytes = 8 + 3 * kFeatures * 4 - 1;  // For either, and not for both.
+  limits.max_sessions = 1;
+  TestEngine engine(limits);
+  const auto expect_nothing = [&](const char* what) {
+    const EngineSummary summary = engine.Summary();
+    EXPECT_EQ(summary.parameter_bytes, 0u) << what;
+    EXPECT_EQ(summary.steps, 0u) << what;
+    EXPECT_EQ(engine.mask_cache().bytes(), 0u) << what;
+    EXPECT_EQ(engine.mask_cache().reserved(), 0u) << what;
+    EXPECT_EQ(engine.input_cache().bytes(), 0u) << what;
+  };
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(ReasonText(engine.ImportSession("copy", snapshot)), "QUOTA_PARAMETER_BYTES");
+    expect_nothing("an import");
+  }
+  std::vector<LayerConfig> many;
+  for (int i = 0; i < 14; ++i) {
+    many.push_back(Concrete());
+    many.back().layer_id += std::to_string(i);
+  }
+  EXPECT_EQ(ReasonText(engine.CreateSession(MakeSpec("many", 1, many))), "QUOTA_PARAMETER_BYTES");
+  many.resize(2);
+  many.push_back(many.back());
+  EXPECT_EQ(ReasonText(engine.CreateSession(MakeSpec("many", 1, many))), "LAYER_EXISTS");
+  expect_nothing("a session");
+  ASSERT_TRUE(engine.CreateSession(MakeSpec("s", 1, {Linear(), Concrete()})).ok());
+  EXPECT_EQ(ReasonText(engine.SetParameters("s", "linear", {Weight(1.0f)})),
+            "QUOTA_PARAMETER_BYTES");
+  EXPECT_EQ(ReasonText(engine.ForkSession("s", "fork")), "QUOTA_SESSIONS");
+  EXPECT_EQ(ReasonText(engine.CreateSession(MakeSpec("other", 1, {Concrete()}))), "QUOTA_SESSIONS");
+  EXPECT_EQ(engine.Summary().parameter_bytes, 8u);
+  ASSERT_TRUE(engine.DeleteSession("s").ok());
+  expect_nothing("a session that is gone");
+}
+
+// A layer that learns p needs no more than p to begin with.
+TEST_F(EngineCopiesTest, ALayerThatLearnsPFromTheEndsOfItsRangeIsCopied) {
+  for (const double p : {0.0, 5e-324, 1e-310, 1 - 0x1p-53}) {
+    LayerConfig config = Concrete();
+    config.p = p;
+    ASSERT_TRUE(engine_.CreateSession(MakeSpec("ends", 1, {config})).ok());
+    Forward(engine_, "ends", "concrete", 0);
+    const auto snapshot = engine_.ExportSession("ends");
+    ASSERT_TRUE(snapshot.ok()) << snapshot.status();
+    const auto copy = other_.ImportSession("ends", *snapshot);
+    ASSERT_TRUE(copy.ok()) << p << ": " << copy.status();
+    EXPECT_EQ(Backward(engine_, "ends", "concrete", 0), Backward(other_, "ends", "concrete", 0));
+    EXPECT_EQ(Forward(engine_, "ends", "concrete", 1), Forward(other_, "ends", "concrete", 1));
+    ASSERT_TRUE(engine_.DeleteSession("ends").ok());
+    ASSERT_TRUE(other_.DeleteSession("ends").ok());
+  }
+}
+
+// What a layer cannot do without, taken away under a right checksum.
+TEST_F(EngineCopiesTest, ASnapshotThatLacksSomethingIsRefused) {
+  RunStep(0);
+  const Snapshot snapshot = DecodeSnapshot(Export()).value();
+  const auto reason = [&](const Snapshot& forged) {
+    return ReasonText(other_.ImportSession("copy", EncodeSnapshot(forged)));
+  };
+  ASSERT_EQ(reason(snapshot), "OK");
+  ASSERT_TRUE(other_.DeleteSession("copy").ok());
+  for (std::size_t i = 0; i < snapshot.contents.image.layers.size(); ++i) {
+    const bool has_parameters = snapshot.contents.image.layers[i].parameters_version != 0;
+    Snapshot forged = snapshot;
+    LayerImage& layer = forged.contents.image.layers[i];
+    layer.parameters_version = has_parameters ? 0 : 1;
+    // A linear layer may have none yet.
+    if (layer.config.layer_id != "linear") {
+      EXPECT_EQ(reason(forged), "INVALID_SESSION") << i;
+    }
+    forged = snapshot;
+    forged.contents.image.layers[i].revision = 0;
+    EXPECT_EQ(reason(forged), "INVALID_SESSION") << i;
+    forged = snapshot;
+    forged.contents.image.next_uid = std::numeric_limits<std::uint64_t>::max();
+    EXPECT_EQ(reason(forged), "INVALID_SESSION") << i;
+  }
+  for (std::size_t i = 0; i < snapshot.contents.fields.size(); ++i) {
+    const auto name = ParseFieldName(snapshot.contents.fields[i].name);
+    if (!name.has_value()) continue;
+    Snapshot forged = snapshot;
+    std::string& value = *forged.contents.fields[i].value;
+    if (name->kind == FieldKind::kParameters) {
+      value = EncodeParameters({});
+      EXPECT_EQ(reason(forged), "INVALID_SESSION") << "no parameters";
+      Parameters other;
+      other.Set(MakeScalar("logit", 0.0));
+      value = EncodeParameters(other);
+      EXPECT_EQ(reason(forged), "INVALID_SESSION") << "parameters of another";
+      continue;
+    }
+    if (name->kind != FieldKind::kStep) continue;
+    const std::string whole = value;
+    const DecodedStep step = DecodeStep(whole).value();
+    for (const Shape& shape : {Shape(), MakeShape({kSamples}), MakeShape({kSamples, 1}),
+                               MakeShape({std::int64_t{1} << 61})}) {
+      if (!step.image.has_input && !step.image.has_bits) continue;
+      StepImage image = step.image;
+      image.shape = shape;
+      value = EncodeStep(image, step.payload);
+      EXPECT_EQ(reason(forged), "INVALID_SESSION") << shape.ToString();
+    }
+    if (!step.image.has_input) continue;
+    StepImage image = step.image;
+    image.parameters_version = 0;
+    value = EncodeStep(image, step.payload);
+    EXPECT_EQ(reason(forged), "INVALID_SESSION") << "an input of no parameters";
+    image = step.image;
+    image.has_input = false;
+    value = EncodeStep(image);
+    EXPECT_EQ(reason(forged), "INVALID_SESSION") << "no input";
+  }
+  EXPECT_EQ(other_.Summary().parameter_bytes, 0u);
+}
+
 }  // namespace
 }  // namespace dropoutd

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "server/base/error.h"
+#include "server/dropout/variant.h"
 #include "server/session/layer_codec.h"
 
 namespace dropoutd {
@@ -60,7 +61,8 @@ SessionImage Example() {
   image.mode = Mode::kEval;
   image.next_uid = 100;
   for (const LayerConfig& config : EveryVariant()) {
-    image.layers.push_back({image.layers.size() + 1, config, config, Mode::kEval, 7, 3});
+    const std::uint64_t parameters = LearnsP(config) || IsLinear(config) ? 3 : 0;
+    image.layers.push_back({image.layers.size() + 1, config, config, Mode::kEval, 7, parameters});
   }
   return image;
 }
