@@ -51,6 +51,7 @@ constexpr std::array kTable = {
     Entry{Reason::kUnauthenticated, "UNAUTHENTICATED", Code::kUnauthenticated},
     Entry{Reason::kVariantUnsupported, "VARIANT_UNSUPPORTED", Code::kUnimplemented},
     Entry{Reason::kRpcUnsupported, "RPC_UNSUPPORTED", Code::kUnimplemented},
+    Entry{Reason::kCompressionUnsupported, "COMPRESSION_UNSUPPORTED", Code::kUnimplemented},
     Entry{Reason::kInternal, "INTERNAL", Code::kInternal},
 };
 

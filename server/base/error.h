@@ -42,6 +42,7 @@ enum class Reason {
   kUnauthenticated,
   kVariantUnsupported,
   kRpcUnsupported,
+  kCompressionUnsupported,
   kInternal,
 };
 

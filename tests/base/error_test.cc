@@ -50,6 +50,7 @@ constexpr Row kRows[] = {
     {Reason::kUnauthenticated, "UNAUTHENTICATED", Code::kUnauthenticated},
     {Reason::kVariantUnsupported, "VARIANT_UNSUPPORTED", Code::kUnimplemented},
     {Reason::kRpcUnsupported, "RPC_UNSUPPORTED", Code::kUnimplemented},
+    {Reason::kCompressionUnsupported, "COMPRESSION_UNSUPPORTED", Code::kUnimplemented},
     {Reason::kInternal, "INTERNAL", Code::kInternal},
 };
 

@@ -19,6 +19,7 @@ HEADER_KINDS = [
     (r"(grpc|grpcpp)/", "grpc"),
     (r"(sys|netinet|arpa|linux)/", "posix"),
     (r"(dirent|dlfcn|fcntl|netdb|poll|pthread|signal|unistd)\.h$", "posix"),
+    (r"zlib\.h$", "zlib"),
     (r"malloc\.h$", "std"),  # glibc's own: malloc_trim.
     (r"[a-z_]+$", "std"),
 ]
@@ -39,7 +40,7 @@ ROOMS = {
     "server/session/": STD
     | {"server/session", "server/dropout", "server/memory", "store_interface", "server/base"},
     "server/service/": STD | GRPC
-    | {"server/service", "server/session", "server/dropout", "server/memory", "server/base"},
+    | {"server/service", "server/session", "server/dropout", "server/memory", "server/base", "zlib"},
 }
 
 # What the rooms with libraries of their own may not include: beginnings of kinds.

@@ -12,8 +12,8 @@ AsyncClient is the same for asyncio; dropout_client.torch has modules for PyTorc
 from ._transport import Tls
 from .aio import AsyncClient, AsyncLayer, AsyncSession
 from .client import Client, Layer, Session
-from .errors import (AlreadyExistsError, CancelledError, DataLossError, DeadlineExceededError,
-                     DrainingError, DropoutError, FailedPreconditionError, InternalError,
+from .errors import (AlreadyExistsError, CancelledError, CompressionUnsupportedError, DataLossError,
+                     DeadlineExceededError, DrainingError, DropoutError, FailedPreconditionError, InternalError,
                      InvalidArgumentError, InvalidLayerError, InvalidRequestError,
                      InvalidSessionError, InvalidTensorError, LayerExistsError, LayerNotFoundError,
                      ModeError, NotFoundError, ParametersRequiredError, PermissionDeniedError,

@@ -225,6 +225,10 @@ class RpcUnsupportedError(UnsupportedError):
     reason = "RPC_UNSUPPORTED"
 
 
+class CompressionUnsupportedError(UnsupportedError):
+    reason = "COMPRESSION_UNSUPPORTED"
+
+
 def _leaves(base: Type[DropoutError]) -> Dict[str, Type[DropoutError]]:
     found = {base.reason: base} if base.reason else {}
     for child in base.__subclasses__():
