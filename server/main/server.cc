@@ -21,17 +21,11 @@
 #include "server/main/metrics/store_metrics.h"
 #include "server/main/version.h"
 #include "server/memory/fault_guard.h"
+#include "server/service/descriptor.h"
+#include "server/service/message_size.h"
 
 namespace dropoutd {
 namespace {
-
-// What a message may have around its tensor: ids, shape, tags.
-constexpr std::int64_t kMessageHeadroom = 64 << 10;
-
-int ReceiveLimit(std::int64_t max_message_bytes) {
-  constexpr std::int64_t kMost = std::numeric_limits<int>::max();
-  return static_cast<int>(std::min(kMost, std::min(kMost, max_message_bytes) + kMessageHeadroom));
-}
 
 // Most bytes that gRPC holds of requests, those that are still arriving included: as much
 // again as the admission lets in, so that it is the admission that refuses, with a reason.
@@ -48,8 +42,8 @@ std::int64_t MemoryBound(const Flags& flags) {
   constexpr std::int64_t kStep = 250;
   constexpr std::int64_t kSession = 1 << 10;
   const Limits& limits = flags.limits;
-  // Requests, which gRPC's quota bounds, and their answers.
-  return kProgram + 3 * flags.admission.bytes_in_flight +
+  // Requests, which gRPC's quota bounds, what compressed ones inflate to, and their answers.
+  return kProgram + 4 * flags.admission.bytes_in_flight +
          static_cast<std::int64_t>(limits.mask_cache_bytes) +
          kStep * static_cast<std::int64_t>(limits.max_steps) +
          kSession * static_cast<std::int64_t>(limits.max_sessions);
@@ -147,8 +141,12 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags,
   grpc::ServerBuilder builder;
   // A second server on the same port must fail, not take half of the connections.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.SetMaxReceiveMessageSize(ReceiveLimit(flags.max_message_bytes));
+  builder.SetMaxReceiveMessageSize(MaxRequestBytes(flags.max_message_bytes));
   builder.SetMaxSendMessageSize(-1);
+  // gRPC would inflate without a bound, and before it is known who calls. It is done behind the
+  // gate; answers are not compressed.
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);
   builder.SetResourceQuota(
       grpc::ResourceQuota("dropoutd").Resize(ReceiveQuota(flags.admission.bytes_in_flight)));
   if (!flags.security.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
@@ -168,8 +166,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags,
     server->addresses_.push_back(BoundAddress(flags.listen[i], ports[i]));
   }
   if (server->server_ == nullptr) return absl::UnavailableError("cannot start the server");
-  server->server_->GetHealthCheckService()->SetServingStatus(
-      dropout::v1::DropoutService::service_full_name(), true);
+  server->server_->GetHealthCheckService()->SetServingStatus(ContractService().full_name(), true);
   server->WatchListeners(std::move(on_failure));
   if (server->monitor_ != nullptr) {
     DROPOUTD_RETURN_IF_ERROR(server->monitor_->Listen(
@@ -197,6 +194,8 @@ MetricFamilies Server::Metrics() const {
       MakeGauge("dropoutd_ready", "1 while new calls are taken", {{{}, IsReady() ? 1.0 : 0.0}}),
       MakeGauge("dropoutd_bytes_in_flight", "Bytes of requests that are worked on",
                 {{{}, static_cast<double>(admission_.bytes_in_flight())}}),
+      MakeGauge("dropoutd_calls_in_flight", "Calls, streams and their operations",
+                {{{}, static_cast<double>(admission_.calls())}}),
       MakeGauge("dropoutd_streams", "Open streams",
                 {{{}, static_cast<double>(admission_.streams())}}),
       MakeGauge("dropoutd_memory_bound_bytes", "What the limits on memory add up to",

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 
@@ -19,18 +21,23 @@ struct GatedCall {
   // Set by the service before Enter.
   std::string_view method;  // The RPC's name: "Forward". Outlives the call.
   grpc::CallbackServerContext* context = nullptr;
-  std::size_t request_bytes = 0;
+  std::size_t request_bytes = 0;  // Of an operation in pieces it grows after Enter, as they come.
   const GatedCall* stream = nullptr;  // Of an operation: its stream, which was admitted.
 
   // Set by Enter, whether it admits the call or not.
   std::string tenant;      // Whose sessions the call sees; empty where there are no tenants.
   std::string request_id;  // Names the call in logs and to the client.
   std::string trace_id;    // Of the W3C trace that the call belongs to, or empty.
+  // The request's arrival: the service sets it again where that comes after Enter.
   std::chrono::steady_clock::time_point start;
   bool admitted = false;
+  std::size_t charged_bytes = 0;  // That Leave gives back: the request's, if it was admitted.
 
   // Set by the service before Answer.
   std::size_t response_bytes = 0;
+
+  // Trailing metadata of the answer, from the gate and the service.
+  std::vector<std::pair<std::string, std::string>> trailers;
 };
 
 // Thread-safe.
@@ -44,6 +51,12 @@ class CallGate {
   virtual absl::Status Enter(GatedCall& call) = 0;
   virtual void Answer(const GatedCall& call, const absl::Status& outcome) = 0;
   virtual void Leave(const GatedCall& call) = 0;
+
+  // Charges an admitted call `bytes` more, for a piece of its request, or says why not:
+  // QUOTA_BYTES_IN_FLIGHT. A piece is no call by itself: nothing is counted or written down.
+  // Refund must follow if it is OK, when the piece is no longer in memory.
+  virtual absl::Status Charge(const GatedCall& call, std::size_t bytes) = 0;
+  virtual void Refund(const GatedCall& call, std::size_t bytes) = 0;
 };
 
 }  // namespace dropoutd

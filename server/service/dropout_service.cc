@@ -14,6 +14,7 @@
 #include "server/dropout/schedule.h"
 #include "server/dropout/variant.h"
 #include "server/service/convert.h"
+#include "server/service/message_size.h"
 #include "server/service/unary.h"
 #include "server/session/session_key.h"
 
@@ -53,34 +54,84 @@ absl::Status Fill(const absl::StatusOr<View>& view, Message& message) {
 
 }  // namespace
 
+const DropoutService::Rpc DropoutService::kUnaryRpcs[] = {
+    {"/dropout.v1.DropoutService/CreateSession", &DropoutService::CreateSession},
+    {"/dropout.v1.DropoutService/GetSession", &DropoutService::GetSession},
+    {"/dropout.v1.DropoutService/ListSessions", &DropoutService::ListSessions},
+    {"/dropout.v1.DropoutService/DeleteSession", &DropoutService::DeleteSession},
+    {"/dropout.v1.DropoutService/ExportSession", &DropoutService::ExportSession},
+    {"/dropout.v1.DropoutService/ImportSession", &DropoutService::ImportSession},
+    {"/dropout.v1.DropoutService/ForkSession", &DropoutService::ForkSession},
+    {"/dropout.v1.DropoutService/CreateLayer", &DropoutService::CreateLayer},
+    {"/dropout.v1.DropoutService/UpdateLayer", &DropoutService::UpdateLayer},
+    {"/dropout.v1.DropoutService/DeleteLayer", &DropoutService::DeleteLayer},
+    {"/dropout.v1.DropoutService/SetMode", &DropoutService::SetMode},
+    {"/dropout.v1.DropoutService/Forward", &DropoutService::Forward},
+    {"/dropout.v1.DropoutService/Backward", &DropoutService::Backward},
+    {"/dropout.v1.DropoutService/GetMask", &DropoutService::GetMask},
+    {"/dropout.v1.DropoutService/ReleaseSteps", &DropoutService::ReleaseSteps},
+    {"/dropout.v1.DropoutService/SetParameters", &DropoutService::SetParameters},
+    {"/dropout.v1.DropoutService/GetParameters", &DropoutService::GetParameters},
+    {"/dropout.v1.DropoutService/CreateSharedMemory", &DropoutService::CreateSharedMemory},
+    {"/dropout.v1.DropoutService/DeleteSharedMemory", &DropoutService::DeleteSharedMemory},
+    {"/dropout.v1.DropoutService/GetServerInfo", &DropoutService::GetServerInfo},
+};
+
 DropoutService::DropoutService(Engine& engine, CallGate& gate, ServerFacts facts)
     : engine_(engine),
       gate_(gate),
       facts_(std::move(facts)),
       pool_(kPoolBytes),
-      workers_(std::max(1u, std::thread::hardware_concurrency()) - 1) {}
+      workers_(std::max(1u, std::thread::hardware_concurrency()) - 1),
+      calls_(gate, MaxRequestBytes(facts_.max_message_bytes)),
+      streams_(MaxRequestBytes(facts_.max_message_bytes)) {
+  for (const Rpc& rpc : kUnaryRpcs) {
+    const std::string_view path = rpc.path;
+    const auto answer = [this, handler = rpc.handler](const GatedCall& call, const Bytes& in,
+                                                      Bytes& out) {
+      return (this->*handler)(call, in, out);
+    };
+    AddRpc(rpc.path, calls_.HandlerOf(path.substr(path.rfind('/') + 1), answer));
+  }
+  AddRpc("/dropout.v1.DropoutService/Exchange",
+         std::make_unique<grpc::internal::CallbackBidiHandler<Bytes, Bytes>>(
+             [this](grpc::CallbackServerContext* context) {
+               return streams_.Start(*context, Resources(), gate_);
+             }));
+}
 
-DropoutService::Reactor* DropoutService::CreateSession(Context* context, const Bytes* request,
-                                                       Bytes* response) {
+void DropoutService::RefuseArriving() {
+  calls_.RefuseArriving();
+  streams_.RefuseArriving();
+}
+
+void DropoutService::AddRpc(const char* path,
+                            std::unique_ptr<grpc::internal::MethodHandler> handler) {
+  using grpc::internal::RpcMethod;
+  AddMethod(new grpc::internal::RpcServiceMethod(path, RpcMethod::BIDI_STREAMING, nullptr));
+  MarkMethodRawCallback(rpc_count_++, handler.release());
+}
+
+absl::Status DropoutService::CreateSession(const GatedCall& call, const Bytes& request,
+                                           Bytes& response) {
   return RunUnary<v1::CreateSessionRequest, v1::Session>(
-      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+      call, request, response, [&](const auto& in, auto& out) -> absl::Status {
         DROPOUTD_ASSIGN_OR_RETURN(SessionSpec spec, FromProto(in));
         return Fill(engine_.CreateSession(std::move(spec)), out);
       });
 }
 
-DropoutService::Reactor* DropoutService::GetSession(Context* context, const Bytes* request,
-                                                    Bytes* response) {
+absl::Status DropoutService::GetSession(const GatedCall& call, const Bytes& request,
+                                        Bytes& response) {
   return RunUnary<v1::GetSessionRequest, v1::Session>(
-      gate_, *context, *request, *response,
+      call, request, response,
       [&](const auto& in, auto& out) { return Fill(engine_.GetSession(in.session_id()), out); });
 }
 
-DropoutService::Reactor* DropoutService::ListSessions(Context* context, const Bytes* request,
-                                                      Bytes* response) {
+absl::Status DropoutService::ListSessions(const GatedCall& call, const Bytes& request,
+                                          Bytes& response) {
   return RunUnary<v1::ListSessionsRequest, v1::ListSessionsResponse>(
-      gate_, *context, *request, *response,
-      [&](const auto& in, auto& out, const GatedCall& call) -> absl::Status {
+      call, request, response, [&](const auto& in, auto& out) -> absl::Status {
         if (in.page_size() < 0) {
           return MakeError(Reason::kInvalidRequest,
                            absl::StrCat("page_size: ", in.page_size(), ", must be 0 or more"));
@@ -101,69 +152,68 @@ DropoutService::Reactor* DropoutService::ListSessions(Context* context, const By
       });
 }
 
-DropoutService::Reactor* DropoutService::DeleteSession(Context* context, const Bytes* request,
-                                                       Bytes* response) {
+absl::Status DropoutService::DeleteSession(const GatedCall& call, const Bytes& request,
+                                           Bytes& response) {
   return RunUnary<v1::DeleteSessionRequest, Empty>(
-      gate_, *context, *request, *response,
+      call, request, response,
       [&](const auto& in, auto&) { return engine_.DeleteSession(in.session_id()); });
 }
 
-DropoutService::Reactor* DropoutService::ExportSession(Context* context, const Bytes* request,
-                                                       Bytes* response) {
+absl::Status DropoutService::ExportSession(const GatedCall& call, const Bytes& request,
+                                           Bytes& response) {
   return RunUnary<v1::ExportSessionRequest, v1::ExportSessionResponse>(
-      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+      call, request, response, [&](const auto& in, auto& out) -> absl::Status {
         DROPOUTD_ASSIGN_OR_RETURN(*out.mutable_snapshot(), engine_.ExportSession(in.session_id()));
         return absl::OkStatus();
       });
 }
 
-DropoutService::Reactor* DropoutService::ImportSession(Context* context, const Bytes* request,
-                                                       Bytes* response) {
+absl::Status DropoutService::ImportSession(const GatedCall& call, const Bytes& request,
+                                           Bytes& response) {
   return RunUnary<v1::ImportSessionRequest, v1::Session>(
-      gate_, *context, *request, *response, [&](const auto& in, auto& out) {
+      call, request, response, [&](const auto& in, auto& out) {
         return Fill(engine_.ImportSession(in.session_id(), in.snapshot()), out);
       });
 }
 
-DropoutService::Reactor* DropoutService::ForkSession(Context* context, const Bytes* request,
-                                                     Bytes* response) {
+absl::Status DropoutService::ForkSession(const GatedCall& call, const Bytes& request,
+                                         Bytes& response) {
   return RunUnary<v1::ForkSessionRequest, v1::Session>(
-      gate_, *context, *request, *response, [&](const auto& in, auto& out, const GatedCall& call) {
+      call, request, response, [&](const auto& in, auto& out) {
         return Fill(
             engine_.ForkSession(in.session_id(), SessionKey(call.tenant, in.new_session_id())),
             out);
       });
 }
 
-DropoutService::Reactor* DropoutService::CreateLayer(Context* context, const Bytes* request,
-                                                     Bytes* response) {
+absl::Status DropoutService::CreateLayer(const GatedCall& call, const Bytes& request,
+                                         Bytes& response) {
   return RunUnary<v1::CreateLayerRequest, v1::Layer>(
-      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+      call, request, response, [&](const auto& in, auto& out) -> absl::Status {
         DROPOUTD_ASSIGN_OR_RETURN(const LayerConfig config, FromProto(in.layer()));
         return Fill(engine_.CreateLayer(in.session_id(), config), out);
       });
 }
 
-DropoutService::Reactor* DropoutService::UpdateLayer(Context* context, const Bytes* request,
-                                                     Bytes* response) {
+absl::Status DropoutService::UpdateLayer(const GatedCall& call, const Bytes& request,
+                                         Bytes& response) {
   return RunUnary<v1::UpdateLayerRequest, v1::Layer>(
-      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+      call, request, response, [&](const auto& in, auto& out) -> absl::Status {
         DROPOUTD_ASSIGN_OR_RETURN(const LayerConfig config, FromProto(in.layer()));
         return Fill(engine_.UpdateLayer(in.session_id(), config), out);
       });
 }
 
-DropoutService::Reactor* DropoutService::DeleteLayer(Context* context, const Bytes* request,
-                                                     Bytes* response) {
+absl::Status DropoutService::DeleteLayer(const GatedCall& call, const Bytes& request,
+                                         Bytes& response) {
   return RunUnary<v1::DeleteLayerRequest, Empty>(
-      gate_, *context, *request, *response,
+      call, request, response,
       [&](const auto& in, auto&) { return engine_.DeleteLayer(in.session_id(), in.layer_id()); });
 }
 
-DropoutService::Reactor* DropoutService::SetMode(Context* context, const Bytes* request,
-                                                 Bytes* response) {
+absl::Status DropoutService::SetMode(const GatedCall& call, const Bytes& request, Bytes& response) {
   return RunUnary<v1::SetModeRequest, v1::SetModeResponse>(
-      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+      call, request, response, [&](const auto& in, auto& out) -> absl::Status {
         DROPOUTD_ASSIGN_OR_RETURN(const Mode mode,
                                   FromProto(in.mode(), Reason::kInvalidRequest, "mode"));
         DROPOUTD_ASSIGN_OR_RETURN(
@@ -175,10 +225,10 @@ DropoutService::Reactor* DropoutService::SetMode(Context* context, const Bytes* 
       });
 }
 
-DropoutService::Reactor* DropoutService::SetParameters(Context* context, const Bytes* request,
-                                                       Bytes* response) {
+absl::Status DropoutService::SetParameters(const GatedCall& call, const Bytes& request,
+                                           Bytes& response) {
   return RunUnary<v1::SetParametersRequest, Empty>(
-      gate_, *context, *request, *response, [&](const auto& in, auto&) -> absl::Status {
+      call, request, response, [&](const auto& in, auto&) -> absl::Status {
         std::vector<Parameter> parameters;
         for (const v1::Parameter& message : in.parameters()) {
           DROPOUTD_ASSIGN_OR_RETURN(Parameter parameter, FromProto(message));
@@ -188,10 +238,10 @@ DropoutService::Reactor* DropoutService::SetParameters(Context* context, const B
       });
 }
 
-DropoutService::Reactor* DropoutService::GetParameters(Context* context, const Bytes* request,
-                                                       Bytes* response) {
+absl::Status DropoutService::GetParameters(const GatedCall& call, const Bytes& request,
+                                           Bytes& response) {
   return RunUnary<v1::GetParametersRequest, v1::GetParametersResponse>(
-      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+      call, request, response, [&](const auto& in, auto& out) -> absl::Status {
         DROPOUTD_ASSIGN_OR_RETURN(const SharedParameters parameters,
                                   engine_.GetParameters(in.session_id(), in.layer_id()));
         for (const auto& parameter : parameters->all()) {
@@ -201,10 +251,10 @@ DropoutService::Reactor* DropoutService::GetParameters(Context* context, const B
       });
 }
 
-DropoutService::Reactor* DropoutService::CreateSharedMemory(Context* context, const Bytes* request,
-                                                            Bytes* response) {
+absl::Status DropoutService::CreateSharedMemory(const GatedCall& call, const Bytes& request,
+                                                Bytes& response) {
   return RunUnary<v1::CreateSharedMemoryRequest, v1::SharedMemory>(
-      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+      call, request, response, [&](const auto& in, auto& out) -> absl::Status {
         DROPOUTD_ASSIGN_OR_RETURN(const SharedRegionRef region,
                                   engine_.CreateSharedMemory(in.session_id(), in.byte_size()));
         out.set_region_id(region->region_id());
@@ -214,23 +264,18 @@ DropoutService::Reactor* DropoutService::CreateSharedMemory(Context* context, co
       });
 }
 
-DropoutService::Reactor* DropoutService::DeleteSharedMemory(Context* context, const Bytes* request,
-                                                            Bytes* response) {
+absl::Status DropoutService::DeleteSharedMemory(const GatedCall& call, const Bytes& request,
+                                                Bytes& response) {
   return RunUnary<v1::DeleteSharedMemoryRequest, Empty>(
-      gate_, *context, *request, *response, [&](const auto& in, auto&) {
+      call, request, response, [&](const auto& in, auto&) {
         return engine_.DeleteSharedMemory(in.session_id(), in.region_id());
       });
 }
 
-grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* DropoutService::Exchange(
-    Context* context) {
-  return streams_.Start(*context, Resources(), gate_);
-}
-
-DropoutService::Reactor* DropoutService::GetServerInfo(Context* context, const Bytes* request,
-                                                       Bytes* response) {
+absl::Status DropoutService::GetServerInfo(const GatedCall& call, const Bytes& request,
+                                           Bytes& response) {
   return RunUnary<v1::GetServerInfoRequest, v1::ServerInfo>(
-      gate_, *context, *request, *response, [&](const auto&, auto& out) {
+      call, request, response, [&](const auto&, auto& out) {
         out.set_version(facts_.version);
         out.set_store(facts_.store);
         out.set_simd_target(facts_.simd_target);

@@ -5,17 +5,19 @@
 #define DROPOUTD_SERVER_SERVICE_DROPOUT_SERVICE_H_
 
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/service_type.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "dropout/v1/dropout_service.grpc.pb.h"
 #include "server/base/workers.h"
 #include "server/memory/buffer_pool.h"
 #include "server/service/call_gate.h"
 #include "server/service/exchange.h"
 #include "server/service/step_operation.h"
+#include "server/service/unary_call.h"
 #include "server/session/engine.h"
 
 namespace dropoutd {
@@ -30,73 +32,52 @@ struct ServerFacts {
   std::int64_t max_bytes_in_flight = 0;
 };
 
-namespace internal {
-
-using Generated = dropout::v1::DropoutService;
-
-// clang-format off
-using RawService =
-    Generated::WithRawCallbackMethod_CreateSession<
-    Generated::WithRawCallbackMethod_GetSession<
-    Generated::WithRawCallbackMethod_ListSessions<
-    Generated::WithRawCallbackMethod_DeleteSession<
-    Generated::WithRawCallbackMethod_ExportSession<
-    Generated::WithRawCallbackMethod_ImportSession<
-    Generated::WithRawCallbackMethod_ForkSession<
-    Generated::WithRawCallbackMethod_CreateLayer<
-    Generated::WithRawCallbackMethod_UpdateLayer<
-    Generated::WithRawCallbackMethod_DeleteLayer<
-    Generated::WithRawCallbackMethod_SetMode<
-    Generated::WithRawCallbackMethod_Forward<
-    Generated::WithRawCallbackMethod_Backward<
-    Generated::WithRawCallbackMethod_GetMask<
-    Generated::WithRawCallbackMethod_ReleaseSteps<
-    Generated::WithRawCallbackMethod_SetParameters<
-    Generated::WithRawCallbackMethod_GetParameters<
-    Generated::WithRawCallbackMethod_CreateSharedMemory<
-    Generated::WithRawCallbackMethod_DeleteSharedMemory<
-    Generated::WithRawCallbackMethod_Exchange<
-    Generated::WithRawCallbackMethod_GetServerInfo<
-    Generated::Service>>>>>>>>>>>>>>>>>>>>>;
-// clang-format on
-
-}  // namespace internal
-
 // Refers to `engine` and `gate`, which must outlive it. Thread-safe.
-class DropoutService final : public internal::RawService {
+class DropoutService final : public grpc::Service {
  public:
   DropoutService(Engine& engine, CallGate& gate, ServerFacts facts);
 
   // Ends the streams, each after the operations that it has begun.
   void Drain() { streams_.Drain(); }
 
-  using Context = grpc::CallbackServerContext;
-  using Reactor = grpc::ServerUnaryReactor;
-  using Bytes = grpc::ByteBuffer;
-
-  Reactor* CreateSession(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* GetSession(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* ListSessions(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* DeleteSession(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* ExportSession(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* ImportSession(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* ForkSession(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* CreateLayer(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* UpdateLayer(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* DeleteLayer(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* SetMode(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* Forward(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* Backward(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* GetMask(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* ReleaseSteps(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* SetParameters(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* GetParameters(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* CreateSharedMemory(Context* context, const Bytes* request, Bytes* response) override;
-  Reactor* DeleteSharedMemory(Context* context, const Bytes* request, Bytes* response) override;
-  grpc::ServerBidiReactor<Bytes, Bytes>* Exchange(Context* context) override;
-  Reactor* GetServerInfo(Context* context, const Bytes* request, Bytes* response) override;
+  // Ends the calls whose requests are still arriving, and the streams with operations that are.
+  void RefuseArriving();
 
  private:
+  using Bytes = grpc::ByteBuffer;
+  using Handler = absl::Status (DropoutService::*)(const GatedCall& call, const Bytes& request,
+                                                   Bytes& response);
+
+  struct Rpc {
+    const char* path;
+    Handler handler;
+  };
+  static const Rpc kUnaryRpcs[];
+
+  // Registers an RPC as a stream, whatever its kind: gRPC runs the handler at the headers.
+  void AddRpc(const char* path, std::unique_ptr<grpc::internal::MethodHandler> handler);
+
+  absl::Status CreateSession(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status GetSession(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status ListSessions(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status DeleteSession(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status ExportSession(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status ImportSession(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status ForkSession(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status CreateLayer(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status UpdateLayer(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status DeleteLayer(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status SetMode(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status Forward(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status Backward(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status GetMask(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status ReleaseSteps(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status SetParameters(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status GetParameters(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status CreateSharedMemory(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status DeleteSharedMemory(const GatedCall& call, const Bytes& request, Bytes& response);
+  absl::Status GetServerInfo(const GatedCall& call, const Bytes& request, Bytes& response);
+
   StepResources Resources() {
     return {engine_, pool_, workers_, static_cast<std::size_t>(facts_.max_message_bytes)};
   }
@@ -106,6 +87,8 @@ class DropoutService final : public internal::RawService {
   const ServerFacts facts_;
   BufferPool pool_;
   Workers workers_;
+  int rpc_count_ = 0;
+  UnaryCalls calls_;
   ExchangeStreams streams_;
 };
 

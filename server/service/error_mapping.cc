@@ -1,5 +1,7 @@
 #include "server/service/error_mapping.h"
 
+#include "server/service/inflate.h"
+
 namespace dropoutd {
 
 PublicError ToPublic(const absl::Status& status) {
@@ -8,10 +10,13 @@ PublicError ToPublic(const absl::Status& status) {
   return {*reason, std::string(status.message())};
 }
 
-grpc::Status ToGrpc(const absl::Status& status, grpc::CallbackServerContext& context) {
+grpc::Status ToGrpc(const absl::Status& status, GatedCall& call) {
   if (status.ok()) return grpc::Status::OK;
   const PublicError error = ToPublic(status);
-  context.AddTrailingMetadata(kReasonMetadata, std::string(ReasonName(error.reason)));
+  call.trailers.emplace_back(kReasonMetadata, ReasonName(error.reason));
+  if (error.reason == Reason::kCompressionUnsupported) {
+    call.trailers.emplace_back("grpc-accept-encoding", kAcceptedEncodings);
+  }
   // The codes of absl and gRPC are the same numbers.
   return {static_cast<grpc::StatusCode>(CodeOf(error.reason)), error.message};
 }

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "server/base/error.h"
+#include "server/service/call_gate.h"
 
 namespace dropoutd {
 
@@ -24,8 +25,8 @@ struct PublicError {
 // no more. `status` is not OK.
 PublicError ToPublic(const absl::Status& status);
 
-// The gRPC status for `status`; adds its reason to the call's trailing metadata.
-grpc::Status ToGrpc(const absl::Status& status, grpc::CallbackServerContext& context);
+// The gRPC status for `status`; adds its reason to the call's trailers.
+grpc::Status ToGrpc(const absl::Status& status, GatedCall& call);
 
 }  // namespace dropoutd
 

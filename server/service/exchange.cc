@@ -6,6 +6,7 @@
 #include "dropout/v1/transport.pb.h"
 #include "server/base/status_macros.h"
 #include "server/service/error_mapping.h"
+#include "server/service/inflate.h"
 #include "server/service/received.h"
 #include "server/service/unary.h"
 #include "server/session/session_key.h"
@@ -136,7 +137,8 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
     ExchangeOperations::Answer answer;
     absl::Status status;
     // Nobody else touches operations_: there is one read at a time.
-    if (good) status = operations_.Take(incoming_, answer);
+    if (good) status = Inflated();
+    if (good && status.ok()) status = operations_.Take(incoming_, answer);
     incoming_.Clear();
     const std::lock_guard lock(mutex_);
     is_taking_ = false;
@@ -147,6 +149,16 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
       queued_bytes_ += message.Length();
       queue_.push_back({std::move(message), answer.pass});
     }
+    Proceed();
+  }
+
+  // Ends the stream after what has come, whether or not an operation waits for further pieces.
+  void RefuseArriving() {
+    const std::lock_guard lock(mutex_);
+    has_ended_ = true;
+    status_.Update(
+        MakeError(Reason::kDraining,
+                  "the server is shutting down, and the operation has not arrived in time"));
     Proceed();
   }
 
@@ -170,6 +182,21 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
   }
 
  private:
+  // Inflates the message that has come. What that takes is charged to the stream meanwhile, and
+  // then to the operation. An error is the stream's: nothing says whose message it was.
+  absl::Status Inflated() {
+    std::size_t charged = 0;
+    const absl::Status status = RunGuarded([&] {
+      return Inflate(incoming_, streams_.max_request_bytes_, [&](std::size_t bytes) {
+        absl::Status admitted = gate_.Charge(call_, bytes);
+        if (admitted.ok()) charged += bytes;
+        return admitted;
+      });
+    });
+    gate_.Refund(call_, charged);
+    return status;
+  }
+
   // A message that waits to be sent, and what it takes of the server meanwhile.
   struct Outgoing {
     grpc::ByteBuffer message;
@@ -218,7 +245,11 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
   void FinishWith(const absl::Status& status) {
     is_finished_ = true;
     gate_.Answer(call_, status);
-    Finish(ToGrpc(status, *call_.context));
+    const grpc::Status end = ToGrpc(status, call_);
+    for (const auto& [name, value] : call_.trailers) {
+      call_.context->AddTrailingMetadata(name, value);
+    }
+    Finish(end);
   }
 
   ExchangeStreams& streams_;
@@ -246,12 +277,12 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ExchangeStreams::Start(
     grpc::CallbackServerContext& context, const StepResources& resources, CallGate& gate) {
   auto* const stream = new ExchangeStream(*this, context, resources, gate);
+  stream->Start();  // Before Drain, so that the gate names the stream and refuses it.
   {
     const std::lock_guard lock(mutex_);
     streams_.insert(stream);
     if (draining_) stream->Drain();
   }
-  stream->Start();
   return stream;
 }
 
@@ -259,6 +290,11 @@ void ExchangeStreams::Drain() {
   const std::lock_guard lock(mutex_);
   draining_ = true;
   for (ExchangeStream* const stream : streams_) stream->Drain();
+}
+
+void ExchangeStreams::RefuseArriving() {
+  const std::lock_guard lock(mutex_);
+  for (ExchangeStream* const stream : streams_) stream->RefuseArriving();
 }
 
 void ExchangeStreams::Forget(ExchangeStream* stream) {

@@ -65,6 +65,9 @@ class ExchangeStream;
 // The streams of a service. Thread-safe; must outlive the streams.
 class ExchangeStreams {
  public:
+  // `max_request_bytes`: of a message, when it is inflated.
+  explicit ExchangeStreams(std::size_t max_request_bytes) : max_request_bytes_(max_request_bytes) {}
+
   // A stream, which owns itself.
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Start(
       grpc::CallbackServerContext& context, const StepResources& resources, CallGate& gate);
@@ -73,10 +76,14 @@ class ExchangeStreams {
   // begun.
   void Drain();
 
+  // Ends, with DRAINING, the streams with an operation that is still arriving.
+  void RefuseArriving();
+
  private:
   friend class ExchangeStream;
   void Forget(ExchangeStream* stream);
 
+  const std::size_t max_request_bytes_;
   std::mutex mutex_;
   bool draining_ = false;
   std::unordered_set<ExchangeStream*> streams_;

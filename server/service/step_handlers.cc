@@ -31,26 +31,18 @@ absl::Status Assign(absl::StatusOr<grpc::ByteBuffer> answer, grpc::ByteBuffer& r
 
 }  // namespace
 
-DropoutService::Reactor* DropoutService::Forward(Context* context, const Bytes* request,
-                                                 Bytes* response) {
-  return RunRaw(gate_, *context, "Forward", *request, *response,
-                [&](const Bytes& in, Bytes& out, const GatedCall& call) {
-                  return Assign(AnswerStep(Resources(), StepKind::kForward, call.tenant, in), out);
-                });
+absl::Status DropoutService::Forward(const GatedCall& call, const Bytes& request, Bytes& response) {
+  return Assign(AnswerStep(Resources(), StepKind::kForward, call.tenant, request), response);
 }
 
-DropoutService::Reactor* DropoutService::Backward(Context* context, const Bytes* request,
-                                                  Bytes* response) {
-  return RunRaw(gate_, *context, "Backward", *request, *response,
-                [&](const Bytes& in, Bytes& out, const GatedCall& call) {
-                  return Assign(AnswerStep(Resources(), StepKind::kBackward, call.tenant, in), out);
-                });
+absl::Status DropoutService::Backward(const GatedCall& call, const Bytes& request,
+                                      Bytes& response) {
+  return Assign(AnswerStep(Resources(), StepKind::kBackward, call.tenant, request), response);
 }
 
-DropoutService::Reactor* DropoutService::GetMask(Context* context, const Bytes* request,
-                                                 Bytes* response) {
+absl::Status DropoutService::GetMask(const GatedCall& call, const Bytes& request, Bytes& response) {
   return RunUnary<v1::GetMaskRequest, v1::Mask>(
-      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+      call, request, response, [&](const auto& in, auto& out) -> absl::Status {
         std::optional<Shape> shape;
         if (in.shape_size() != 0) {
           DROPOUTD_ASSIGN_OR_RETURN(
@@ -62,10 +54,10 @@ DropoutService::Reactor* DropoutService::GetMask(Context* context, const Bytes* 
       });
 }
 
-DropoutService::Reactor* DropoutService::ReleaseSteps(Context* context, const Bytes* request,
-                                                      Bytes* response) {
+absl::Status DropoutService::ReleaseSteps(const GatedCall& call, const Bytes& request,
+                                          Bytes& response) {
   return RunUnary<v1::ReleaseStepsRequest, v1::ReleaseStepsResponse>(
-      gate_, *context, *request, *response, [&](const auto& in, auto& out) -> absl::Status {
+      call, request, response, [&](const auto& in, auto& out) -> absl::Status {
         if (!in.has_through_step()) {
           return MakeError(Reason::kStepRequired, "through_step: required");
         }

@@ -11,6 +11,7 @@ import importlib
 import os
 import pathlib
 import queue
+import re
 import resource
 import shutil
 import signal
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import urllib.request
 
 import grpc
 
@@ -102,6 +104,13 @@ class Server:
                 if line.startswith(f"{name}:"):
                     return int(line.split()[1]) * 1024
         raise AssertionError(f"no {name} of process {self.pid}")
+
+    def metric(self, name):
+        """The figure of a metric without labels."""
+        with urllib.request.urlopen(f"http://{self.metrics_address}/metrics",
+                                    timeout=COMMAND_SECONDS) as page:
+            text = page.read().decode()
+        return float(re.search(rf"^{name} (\S+)$", text, re.MULTILINE)[1])
 
     def has_sanitizer(self):
         """Whether its memory is a sanitizer's more than its own."""

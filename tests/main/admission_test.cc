@@ -45,6 +45,35 @@ TEST_F(AdmissionTest, WithoutATenantOnlyTheTotalCounts) {
   EXPECT_EQ(Enter({"", 1}), "QUOTA_BYTES_IN_FLIGHT");
 }
 
+TEST_F(AdmissionTest, FurtherBytesOfACallThatIsInside) {
+  EXPECT_EQ(Enter({"red", 10}), "OK");
+  admission_.Drain();  // The call goes on.
+  EXPECT_EQ(ReasonText(admission_.Charge("red", 50)), "OK");
+  EXPECT_EQ(ReasonText(admission_.Charge("red", 1)), "QUOTA_BYTES_IN_FLIGHT");  // Of the tenant.
+  EXPECT_EQ(ReasonText(admission_.Charge("", 41)), "QUOTA_BYTES_IN_FLIGHT");    // Of the server.
+  EXPECT_EQ(ReasonText(admission_.Charge("blue", 41)), "QUOTA_BYTES_IN_FLIGHT");
+  EXPECT_EQ(ReasonText(admission_.Charge("blue", 40)), "OK");  // The refused one took nothing.
+  admission_.Refund("red", 50);
+  admission_.Refund("blue", 40);
+  EXPECT_EQ(admission_.bytes_in_flight(), 10);
+  admission_.Leave({"red", 10});
+  EXPECT_EQ(admission_.bytes_in_flight(), 0);
+}
+
+TEST_F(AdmissionTest, DrainedWhenTheLastCallHasLeft) {
+  const auto soon = [] { return std::chrono::steady_clock::now() + std::chrono::milliseconds(1); };
+  EXPECT_EQ(Enter({"red", 1}), "OK");
+  EXPECT_EQ(Enter({"", 1, true}), "OK");
+  admission_.Drain();
+  EXPECT_EQ(Enter({"red", 1}), "DRAINING");
+  EXPECT_FALSE(admission_.AwaitEmpty(soon()));
+  admission_.Leave({"red", 1});
+  EXPECT_FALSE(admission_.AwaitEmpty(soon()));
+  std::thread last([&] { admission_.Leave({"", 1, true}); });
+  EXPECT_TRUE(admission_.AwaitEmpty(std::chrono::steady_clock::now() + std::chrono::hours(1)));
+  last.join();
+}
+
 TEST_F(AdmissionTest, StreamsOfATenantAndInAll) {
   for (int i = 0; i < 2; ++i) EXPECT_EQ(Enter({"red", 0, true}), "OK");
   EXPECT_EQ(Enter({"red", 0, true}), "QUOTA_STREAMS");

@@ -51,6 +51,8 @@ class OpenGate final : public CallGate {
   absl::Status Enter(GatedCall&) override { return absl::OkStatus(); }
   void Answer(const GatedCall&, const absl::Status&) override {}
   void Leave(const GatedCall&) override {}
+  absl::Status Charge(const GatedCall&, std::size_t) override { return absl::OkStatus(); }
+  void Refund(const GatedCall&, std::size_t) override {}
 };
 
 // `count` floats that differ.

@@ -4,10 +4,12 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <shared_mutex>
 #include <string>
 #include <string_view>
@@ -42,12 +44,21 @@ class Admission {
   absl::Status Enter(const Admittance& call, std::chrono::steady_clock::time_point now);
   void Leave(const Admittance& call);
 
+  // Takes bytes for a call that is inside, which is no further call and goes on while others are
+  // refused. QUOTA_BYTES_IN_FLIGHT. Refund must follow with the same if it is OK.
+  absl::Status Charge(std::string_view tenant, std::int64_t bytes);
+  void Refund(std::string_view tenant, std::int64_t bytes);
+
   // From now on calls are refused with DRAINING; those inside go on.
   void Drain() { draining_ = true; }
   bool draining() const { return draining_; }
 
+  // After Drain: waits until all calls have left. False if some are still inside at the deadline.
+  bool AwaitEmpty(std::chrono::steady_clock::time_point deadline);
+
   std::int64_t bytes_in_flight() const { return total_.bytes; }
   std::int64_t streams() const { return total_.streams; }
+  std::int64_t calls() const { return calls_; }
 
  private:
   // What one party has under way.
@@ -59,6 +70,7 @@ class Admission {
     absl::Status Enter(const Admittance& call, std::chrono::steady_clock::time_point now,
                        const char* whose);
     void Leave(const Admittance& call);
+    absl::Status Charge(std::int64_t bytes, const char* whose);
 
     const AdmissionLimits limits;
     RateLimiter rate;
@@ -67,10 +79,15 @@ class Admission {
   };
 
   Party& PartyOf(std::string_view tenant);
+  absl::Status EnterParties(const Admittance& call, std::chrono::steady_clock::time_point now);
+  void CountOut();
 
   Party total_;
   const AdmissionLimits tenant_limits_;
   std::atomic<bool> draining_{false};
+  std::atomic<std::int64_t> calls_{0};  // Inside, operations of streams among them.
+  std::mutex empty_mutex_;
+  std::condition_variable empty_;  // Notified when draining_ and calls_ is 0.
   std::shared_mutex mutex_;
   // Those that ever came; as many as the operator gave credentials to.
   std::map<std::string, std::unique_ptr<Party>, std::less<>> tenants_;

@@ -15,9 +15,9 @@ std::string_view MetadataOf(const grpc::CallbackServerContext& context, const ch
   return {found->second.data(), found->second.size()};
 }
 
-Admittance AdmittanceOf(const GatedCall& call) {
+Admittance AdmittanceOf(const GatedCall& call, std::size_t bytes) {
   const bool is_stream = call.method == "Exchange" && call.stream == nullptr;
-  return {call.tenant, static_cast<std::int64_t>(call.request_bytes), is_stream};
+  return {call.tenant, static_cast<std::int64_t>(bytes), is_stream};
 }
 
 // A call has the client's name if that is one, so that both can speak of it.
@@ -30,7 +30,7 @@ void NameCall(GatedCall& call) {
   const std::string_view given = MetadataOf(*call.context, kRequestIdMetadata);
   call.request_id = IsRequestId(given) ? std::string(given) : RandomId();
   call.trace_id = std::string(TraceIdOf(MetadataOf(*call.context, kTraceMetadata)));
-  call.context->AddTrailingMetadata(kRequestIdMetadata, call.request_id);
+  call.trailers.emplace_back(kRequestIdMetadata, call.request_id);
 }
 
 }  // namespace
@@ -48,13 +48,22 @@ absl::Status Gate::Enter(GatedCall& call) {
   call.start = std::chrono::steady_clock::now();
   NameCall(call);
   DROPOUTD_RETURN_IF_ERROR(Identify(call));
-  DROPOUTD_RETURN_IF_ERROR(admission_.Enter(AdmittanceOf(call), call.start));
+  DROPOUTD_RETURN_IF_ERROR(admission_.Enter(AdmittanceOf(call, call.request_bytes), call.start));
   call.admitted = true;
+  call.charged_bytes = call.request_bytes;
   return absl::OkStatus();
 }
 
 void Gate::Leave(const GatedCall& call) {
-  if (call.admitted) admission_.Leave(AdmittanceOf(call));
+  if (call.admitted) admission_.Leave(AdmittanceOf(call, call.charged_bytes));
+}
+
+absl::Status Gate::Charge(const GatedCall& call, std::size_t bytes) {
+  return admission_.Charge(call.tenant, static_cast<std::int64_t>(bytes));
+}
+
+void Gate::Refund(const GatedCall& call, std::size_t bytes) {
+  admission_.Refund(call.tenant, static_cast<std::int64_t>(bytes));
 }
 
 void Gate::Answer(const GatedCall& call, const absl::Status& outcome) {

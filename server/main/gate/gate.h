@@ -20,6 +20,8 @@ class Gate final : public CallGate {
   absl::Status Enter(GatedCall& call) override;
   void Answer(const GatedCall& call, const absl::Status& outcome) override;
   void Leave(const GatedCall& call) override;
+  absl::Status Charge(const GatedCall& call, std::size_t bytes) override;
+  void Refund(const GatedCall& call, std::size_t bytes) override;
 
  private:
   absl::Status Identify(GatedCall& call) const;

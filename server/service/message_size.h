@@ -1,0 +1,22 @@
+// How large a request may be.
+#ifndef DROPOUTD_SERVER_SERVICE_MESSAGE_SIZE_H_
+#define DROPOUTD_SERVER_SERVICE_MESSAGE_SIZE_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+namespace dropoutd {
+
+// What a message may have around its tensor: ids, shape, tags.
+inline constexpr std::int64_t kMessageHeadroom = 64 << 10;
+
+// Most bytes of a message whose tensor may have `max_message_bytes`; gRPC wants an int.
+inline int MaxRequestBytes(std::int64_t max_message_bytes) {
+  constexpr std::int64_t kMost = std::numeric_limits<int>::max();
+  return static_cast<int>(std::min(kMost, std::min(kMost, max_message_bytes) + kMessageHeadroom));
+}
+
+}  // namespace dropoutd
+
+#endif  // DROPOUTD_SERVER_SERVICE_MESSAGE_SIZE_H_
