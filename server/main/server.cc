@@ -16,7 +16,9 @@
 #include "server/base/status_macros.h"
 #include "server/kernels/simd_target.h"
 #include "server/main/auth/listen_address.h"
+#include "server/main/connections.h"
 #include "server/main/health/descriptor_limit.h"
+#include "server/main/log/log.h"
 #include "server/main/metrics/engine_metrics.h"
 #include "server/main/metrics/store_metrics.h"
 #include "server/main/version.h"
@@ -48,6 +50,9 @@ std::int64_t MemoryBound(const Flags& flags) {
          kStep * static_cast<std::int64_t>(limits.max_steps) +
          kSession * static_cast<std::int64_t>(limits.max_sessions);
 }
+
+// What the last answers, and then the peers' ends of their connections, may take.
+constexpr std::chrono::milliseconds kGrace{500};
 
 // The address with the port that was picked.
 std::string BoundAddress(const std::string& address, int port) {
@@ -235,10 +240,17 @@ void Server::Drain() {
   if (server_ == nullptr) return;
   if (listener_watch_ != nullptr) listener_watch_->Stop();  // gRPC closes them.
   if (store_watch_ != nullptr) store_watch_->Stop();
-  admission_.Drain();
+  const auto deadline = std::chrono::steady_clock::now() + flags_.drain_timeout;
   server_->GetHealthCheckService()->Shutdown();
+  admission_.Drain();
   service_.Drain();
-  server_->Shutdown(std::chrono::system_clock::now() + flags_.drain_timeout);
+  if (!admission_.AwaitEmpty(deadline)) {
+    service_.RefuseArriving();
+    admission_.AwaitEmpty(deadline + kGrace);
+  }
+  QuietGrpc();
+  CloseConnections(addresses_, std::chrono::steady_clock::now() + kGrace);
+  server_->Shutdown(std::chrono::system_clock::now());
   server_->Wait();
   server_.reset();
 }

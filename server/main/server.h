@@ -45,8 +45,8 @@ class Server {
   // Reads certificates and tokens again.
   void Reload() { security_->Reload(); }
 
-  // Turns health to NOT_SERVING, refuses new calls, waits for those in flight until the
-  // deadline, and cancels the rest.
+  // Turns health to NOT_SERVING, refuses new calls, serves those that are arriving or worked on
+  // until the deadline, and ends the rest and all connections.
   void Drain();
 
  private:

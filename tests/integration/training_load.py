@@ -12,7 +12,7 @@ from client_helpers import CALL_SECONDS, pb, to_tensor
 RETRY_SECONDS = 240
 RETRY_PAUSE_SECONDS = 0.02
 # A server that is going, gone or not there yet, or whose store is.
-RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+RETRIED = (grpc.StatusCode.UNAVAILABLE,)
 
 SHAPE = (8, 16, 6)
 

@@ -7,6 +7,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <memory>
 
 namespace dropoutd {
@@ -15,9 +16,11 @@ namespace {
 constexpr char kName[] = "dropoutd";
 constexpr std::size_t kQueuedLines = 8192;
 
+std::atomic<bool> grpc_is_quiet{false};
+
 // What gRPC itself has to say, which would otherwise stand between our lines in its own form.
 void LogForGrpc(gpr_log_func_args* args) {
-  const bool error = args->severity == GPR_LOG_SEVERITY_ERROR;
+  const bool error = args->severity == GPR_LOG_SEVERITY_ERROR && !grpc_is_quiet;
   LogEvent(error ? LogLevel::warn : LogLevel::debug, "grpc").With("message", args->message);
 }
 
@@ -52,6 +55,8 @@ LogSession::~LogSession() {
   gpr_set_log_function(nullptr);
   spdlog::shutdown();
 }
+
+void QuietGrpc() { grpc_is_quiet = true; }
 
 void SetLogLevel(LogLevel level) {
   if (spdlog::logger* const logger = spdlog::default_logger_raw()) logger->set_level(level);

@@ -27,6 +27,9 @@ class LogSession {
   LogSession& operator=(const LogSession&) = delete;
 };
 
+// From now on gRPC's own warnings are for debugging: the server ends, and its sockets with it.
+void QuietGrpc();
+
 void SetLogLevel(LogLevel level);
 bool IsLogged(LogLevel level);
 
