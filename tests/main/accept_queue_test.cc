@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "server/main/own_sockets.h"
+
 namespace dropoutd {
 namespace {
 
@@ -129,19 +131,25 @@ TEST_F(AcceptQueueTest, OfAUnixSocketOnlyAnEmptyQueueIsASign) {
 
 TEST_F(AcceptQueueTest, AClosedListenerIsNoAlarm) { EXPECT_TRUE(LookAtQueue(-1).is_empty); }
 
-TEST_F(AcceptQueueTest, ListenersAreFoundByTheirAddress) {
+TEST_F(AcceptQueueTest, SocketsAreFoundByTheirAddress) {
   ListenOnTcp();
-  Connect();  // Has the port too, and does not listen.
+  Connect();
   const std::string port = address_.substr(address_.rfind(':'));
   for (const std::string host : {"127.0.0.1", "localhost", "0.0.0.0", "[::]"}) {
-    const auto found = FindListeners({"127.0.0.1:1", host + port});
+    const auto found = SocketsAt({"127.0.0.1:1", host + port});
     ASSERT_EQ(found.size(), 1u) << host;
     EXPECT_EQ(found[0].descriptor, listener_);
+    EXPECT_EQ(found[0].kind, OwnSocket::Kind::kListener);
     EXPECT_EQ(found[0].address, host + port);
   }
-  EXPECT_TRUE(FindListeners({"127.0.0.1:1", "unix:/no/such/socket"}).empty());
+  Accept();
+  const auto both = SocketsAt({address_});
+  ASSERT_EQ(both.size(), 2u);
+  const OwnSocket& accepted = both[both[0].descriptor == listener_ ? 1 : 0];
+  EXPECT_EQ(accepted.kind, OwnSocket::Kind::kConnection);
+  EXPECT_TRUE(SocketsAt({"127.0.0.1:1", "unix:/no/such/socket"}).empty());
   ListenOnUnixSocket();
-  const auto found = FindListeners({address_});
+  const auto found = SocketsAt({address_});
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].descriptor, listener_);
 }

@@ -4,8 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
-#include <vector>
 
 namespace dropoutd {
 
@@ -32,16 +30,6 @@ class AcceptQueue {
 
 // Looks at a listening socket. It takes nothing from the queue and needs no descriptor.
 AcceptQueueLook LookAtQueue(int listener);
-
-// A listening socket of this process.
-struct ListenerSocket {
-  std::string address;
-  int descriptor = -1;
-};
-
-// The sockets of this process that listen at the addresses, which are as --listen takes them, with
-// the ports in use. A host name may have several.
-std::vector<ListenerSocket> FindListeners(const std::vector<std::string>& addresses);
 
 }  // namespace dropoutd
 

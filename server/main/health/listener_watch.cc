@@ -25,7 +25,8 @@ constexpr char kAdvice[] =
 
 ListenerWatch::ListenerWatch(const std::vector<std::string>& addresses, Events events)
     : events_(std::move(events)) {
-  for (ListenerSocket& socket : FindListeners(addresses)) {
+  for (OwnSocket& socket : SocketsAt(addresses)) {
+    if (socket.kind != OwnSocket::Kind::kListener) continue;
     watched_.push_back({std::move(socket), {}});
   }
   for (const std::string& address : addresses) {

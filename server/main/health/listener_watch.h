@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "server/main/health/accept_queue.h"
+#include "server/main/own_sockets.h"
 
 namespace dropoutd {
 
@@ -43,7 +44,7 @@ class ListenerWatch {
 
  private:
   struct Watched {
-    ListenerSocket socket;
+    OwnSocket socket;
     AcceptQueue queue;
   };
 
