@@ -169,8 +169,8 @@ def zigzag(value):
     return varint(((value << 1) ^ (value >> 63)) & ((1 << 64) - 1))
 
 
-def layer(options=b"\0\0", schedule=b"\0"):
-    return (varint(1) + text(b"layer") + b"\0" + double(0.25) + b"\0\0" + schedule + options)
+def layer(options=b"\0\0", schedule=b"\0", layer_id=b"layer"):
+    return (varint(1) + text(layer_id) + b"\0" + double(0.25) + b"\0\0" + schedule + options)
 
 
 def session(*layers):
@@ -190,9 +190,11 @@ def step_record(payload=b"", flags=b"\0\0"):
 DROP_BLOCK = b"\5" + varint(1) + zigzag(7) + zigzag(1) + b"\0\0\0"
 LINEAR_SCHEDULE = b"\1" + double(0.1) + double(0.5) + varint(0) + varint(1000)
 
-# A byte for the kind of record, and the record.
+# A byte for the kind of record, and the record. Beside these stand snapshot_*: the inside of an
+# export of each variant, as tests/integration/test_forged_sessions.py makes them.
 SESSION_CODEC_SEEDS = {
-    "session": b"\0" + session(layer(), layer(DROP_BLOCK), layer(schedule=LINEAR_SCHEDULE)),
+    "session": b"\0" + session(layer(), layer(DROP_BLOCK, layer_id=b"block"),
+                                 layer(schedule=LINEAR_SCHEDULE, layer_id=b"scheduled")),
     "session_empty": b"\0" + session(),
     "step": b"\1" + step_record(),
     "step_with_payload": b"\1" + step_record(b"payload", b"\1\0"),

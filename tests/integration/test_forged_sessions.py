@@ -16,7 +16,7 @@ from client_helpers import Client, pb, reason_of, to_tensor
 from redis_server import Redis
 
 # How many changes are tried of each export; 0: of every byte, to all of VALUES.
-CHANGES = int(os.environ.get("DROPOUTD_FORGED_CHANGES", "200"))
+CHANGES = int(os.environ.get("DROPOUTD_FORGED_CHANGES", "100"))
 VALUES = (lambda old: 0, lambda old: 1, lambda old: 0xFF, lambda old: old ^ 1,
           lambda old: old ^ 0x80, lambda old: old + 1 & 0xFF, lambda old: old ^ 0x10)
 CHECKSUM_BYTES = 4

@@ -5,9 +5,11 @@ import shutil
 import tempfile
 import unittest
 import unittest.mock
+import urllib.request
 
+import grpc
 import harness
-from client_helpers import Client, dropout_layer, pb, to_tensor
+from client_helpers import Client, dropout_layer, pb, reason_of, to_tensor
 from cli_helpers import CliTest
 from redis_server import Redis
 from training_load import Trainer, undisturbed
@@ -63,6 +65,26 @@ class MovesTest(unittest.TestCase):
         print(f"{trainer.moves} moves, {trainer.calls} calls")
         self.assertGreater(trainer.moves, 2 * STEPS)
         self.assertEqual(trainer.digest.hexdigest(), undisturbed("s", STEPS))
+
+
+class RefusedImportsTest(unittest.TestCase):
+
+    def test_a_refused_import_costs_nothing(self):
+        """Its first layer fits the server's parameters, and its second does not."""
+        concrete = [pb.Layer(layer_id=name, p=0.5, concrete=pb.Concrete()) for name in "ab"]
+        with harness.Server() as server, Client(server.address) as client:
+            client.create_session("s", concrete)
+            snapshot = client.call("ExportSession", pb.ExportSessionRequest(
+                session_id="s")).snapshot
+        with harness.Server("--max_parameter_bytes=15", "--metrics_listen=127.0.0.1:0") as server, \
+                Client(server.address) as client:
+            for _ in range(3):
+                with self.assertRaises(grpc.RpcError) as raised:
+                    client.call("ImportSession", pb.ImportSessionRequest(snapshot=snapshot))
+                self.assertEqual(reason_of(raised.exception), "QUOTA_PARAMETER_BYTES")
+            with urllib.request.urlopen(f"http://{server.metrics_address}/metrics") as page:
+                self.assertIn("\ndropoutd_parameter_bytes 0\n", page.read().decode())
+            client.create_session("s", concrete[:1])
 
 
 class CommandsTest(CliTest):
