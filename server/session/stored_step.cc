@@ -12,7 +12,7 @@
 namespace dropoutd {
 namespace {
 
-absl::Status Corrupt() {
+absl::Status DamagedStep() {
   return MakeError(Reason::kStoreCorrupt, "the store's record of a step is damaged");
 }
 
@@ -28,14 +28,14 @@ absl::StatusOr<StepRecord> RecordOf(const DecodedStep& step, const StepKey& key,
                                     std::shared_ptr<const LayerConfig> config) {
   const StepImage& image = step.image;
   if (!IsRateOf(*config, image.rate) || (!IsSequenceKeyed(*config) && key.sequence_id != 0)) {
-    return Corrupt();
+    return DamagedStep();
   }
   const auto plan = PlanOf(*config, image.mode, image.rate, key, image.shape);
-  if (!plan.ok()) return Corrupt();
+  if (!plan.ok()) return DamagedStep();
   const bool is_drawn_once = plan->Draws() && IsSequential(config->generator);
   if (image.has_bits != is_drawn_once || image.has_input != plan->NeedsInput() ||
       image.has_input != (image.parameters_version != 0)) {
-    return Corrupt();
+    return DamagedStep();
   }
   StepRecord record;
   record.mode = image.mode;
@@ -47,7 +47,7 @@ absl::StatusOr<StepRecord> RecordOf(const DecodedStep& step, const StepKey& key,
   if (image.has_bits) {
     DROPOUTD_ASSIGN_OR_RETURN(record.pinned, DecodeBits(step.payload));
     if (record.pinned->count() != static_cast<std::size_t>(plan->layout.noise.ElementCount())) {
-      return Corrupt();
+      return DamagedStep();
     }
   }
   return record;
@@ -59,11 +59,11 @@ absl::StatusOr<std::shared_ptr<const RetainedInput>> InputOf(const DecodedStep& 
   DROPOUTD_ASSIGN_OR_RETURN(const std::shared_ptr<RetainedInput> input, DecodeInput(step.payload));
   if (!record.shape.Takes(input->data_size, ElementSize(input->dtype)) ||
       !CheckParameters(*record.config, *parameters).ok()) {
-    return Corrupt();
+    return DamagedStep();
   }
   if (IsLinear(*record.config)) {
     const auto plan = PlanOf(*record.config, record.mode, record.rate, {}, record.shape);
-    if (!plan.ok() || !LinearParameters::Find(*plan, *parameters).ok()) return Corrupt();
+    if (!plan.ok() || !LinearParameters::Find(*plan, *parameters).ok()) return DamagedStep();
   }
   input->parameters = std::move(parameters);
   input->parameters_version = step.image.parameters_version;
