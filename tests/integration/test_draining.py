@@ -268,13 +268,17 @@ class DrainingTest(unittest.TestCase):
             self.assertEqual(server.wait(), 0, server.stderr)
 
     def test_health_turns_and_its_watchers_do_not_hold_the_server(self):
-        with harness.Server("--drain_timeout=120s") as server:
+        with harness.Server("--drain_timeout=120s", "--metrics_listen=127.0.0.1:0") as server:
             channel = self.enterContext(harness.channel(server.address,
                                                         use_local_subchannel_pool=1))
             watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=CALL_SECONDS)
             self.assertEqual(next(watch), b"\x08\x01")  # SERVING
-            server.signal()
-            self.assertEqual(next(watch), b"\x08\x02")  # NOT_SERVING
+            # A call that arrives holds the server until its client goes.
+            with raw_call.RawCall(server.address, "Forward") as unary:
+                unary.send(b"", announced=10)
+                self.await_calls(server, 1)
+                server.signal()
+                self.assertEqual(next(watch), b"\x08\x02")  # NOT_SERVING
             with self.assertRaises(grpc.RpcError) as raised:
                 next(watch)
             self.assertEqual(raised.exception.code(), UNAVAILABLE)
