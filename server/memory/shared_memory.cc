@@ -156,6 +156,11 @@ SharedRegion::SharedRegion(std::shared_ptr<RegionBudget> budget,
       path_(absl::StrCat(folder_->path(), "/", region_id_)),
       byte_size_(byte_size) {}
 
+bool SharedRegion::IsWhole() const {
+  struct stat status = {};
+  return !broken() && fstat(file_, &status) == 0 && status.st_size >= byte_size_;
+}
+
 SharedRegion::~SharedRegion() {
   guard_.reset();
   if (data_ != nullptr) munmap(data_, RoundUpToPage(byte_size_));

@@ -80,6 +80,9 @@ class SharedRegion {
   std::byte* data() const { return data_; }
   bool broken() const { return guard_->broken(); }
 
+  // Whether the file has all of its bytes at this moment, touched or not.
+  bool IsWhole() const;
+
  private:
   friend class SharedMemory;
   SharedRegion(std::shared_ptr<RegionBudget> budget, std::shared_ptr<const RegionFolder> folder,

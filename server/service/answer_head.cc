@@ -33,8 +33,11 @@ WireWriter TensorField(const WireWriter& tensor, std::size_t data_size) {
   return head;
 }
 
-void WriteHasMore(WireWriter& out, bool has_more) {
-  if (has_more) out.VarintField(v1::ExchangeResponse::kHasMoreFieldNumber, 1);
+void WriteFrame(WireWriter& out, const ExchangeFrame& frame) {
+  if (frame.has_more) out.VarintField(v1::ExchangeResponse::kHasMoreFieldNumber, 1);
+  if (frame.operation != 0) {
+    out.VarintField(v1::ExchangeResponse::kOperationFieldNumber, frame.operation);
+  }
 }
 
 }  // namespace
@@ -61,9 +64,10 @@ WireWriter AnswerHead(DataType dtype, const Shape& shape, const PlaceMessage& pl
   return TensorField(tensor, 0);
 }
 
-WireWriter InExchange(StepKind kind, const WireWriter& head, std::size_t rest_size, bool has_more) {
+WireWriter InExchange(StepKind kind, const WireWriter& head, std::size_t rest_size,
+                      const ExchangeFrame& frame) {
   WireWriter message;
-  WriteHasMore(message, has_more);
+  WriteFrame(message, frame);
   message.DelimitedHead(kind == StepKind::kForward ? v1::ExchangeResponse::kForwardFieldNumber
                                                    : v1::ExchangeResponse::kBackwardFieldNumber,
                         head.size() + rest_size);
@@ -71,9 +75,9 @@ WireWriter InExchange(StepKind kind, const WireWriter& head, std::size_t rest_si
   return message;
 }
 
-WireWriter ExchangeDataHead(std::size_t data_size, bool has_more) {
+WireWriter ExchangeDataHead(std::size_t data_size, const ExchangeFrame& frame) {
   WireWriter message;
-  WriteHasMore(message, has_more);
+  WriteFrame(message, frame);
   message.DelimitedHead(v1::ExchangeResponse::kDataFieldNumber, data_size);
   return message;
 }

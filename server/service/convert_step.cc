@@ -11,6 +11,15 @@
 #include "server/service/convert.h"
 
 namespace dropoutd {
+namespace {
+
+absl::Status RegionBroken(const SharedRegion& region) {
+  return MakeError(Reason::kRegionBroken,
+                   absl::StrCat("region_id: the file of region ", region.region_id(),
+                                " was cut short while in use; delete the region and make another"));
+}
+
+}  // namespace
 
 const char* TensorFieldOf(StepKind kind) {
   return kind == StepKind::kForward ? "input" : "output_gradient";
@@ -62,16 +71,13 @@ absl::StatusOr<Place> FindPlace(Engine& engine, std::string_view session_id,
                      absl::StrCat(field, ".offset: ", offset, ", a tensor of ", byte_size,
                                   " bytes must begin and end within the region's ", region_size));
   }
+  if (!place.region->IsWhole()) return RegionBroken(*place.region);
   place.data = place.region->data() + offset;
-  DROPOUTD_RETURN_IF_ERROR(CheckUnbroken(place));
   return place;
 }
 
 absl::Status CheckUnbroken(const Place& place) {
-  if (!place.region->broken()) return absl::OkStatus();
-  return MakeError(Reason::kRegionBroken,
-                   absl::StrCat("region_id: the file of region ", place.region->region_id(),
-                                " was cut short while in use; delete the region and make another"));
+  return place.region->broken() ? RegionBroken(*place.region) : absl::OkStatus();
 }
 
 }  // namespace dropoutd

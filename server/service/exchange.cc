@@ -1,13 +1,16 @@
 #include "server/service/exchange.h"
 
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
 
+#include "absl/strings/str_cat.h"
 #include "dropout/v1/transport.pb.h"
+#include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/service/error_mapping.h"
 #include "server/service/inflate.h"
-#include "server/service/received.h"
 #include "server/service/unary.h"
 #include "server/session/session_key.h"
 
@@ -21,87 +24,142 @@ namespace v1 = dropout::v1;
 constexpr std::size_t kMaxQueuedBytes = std::size_t{4} << 20;
 constexpr std::size_t kMaxQueuedMessages = 1024;
 
-grpc::ByteBuffer ErrorMessage(const absl::Status& status) {
+grpc::ByteBuffer ErrorMessage(const absl::Status& status, std::uint64_t operation) {
   const PublicError shown = ToPublic(status);
   v1::ExchangeResponse response;
   v1::Error& error = *response.mutable_error();
   error.set_code(static_cast<int>(CodeOf(shown.reason)));
   error.set_reason(std::string(ReasonName(shown.reason)));
   error.set_message(shown.message);
+  response.set_operation(operation);
   grpc::Slice slice(response.SerializeAsString());
   return grpc::ByteBuffer(&slice, 1);
 }
 
+// What an operation is called in logs and metrics.
+std::string_view MethodOf(const ExchangeMessage& message) {
+  const auto* const step = std::get_if<ExchangeMessage::Step>(&message.message);
+  if (step == nullptr) return "Exchange";
+  return step->kind == StepKind::kForward ? "Exchange.Forward" : "Exchange.Backward";
+}
+
+absl::Status CutShort(const char* how) {
+  return MakeError(Reason::kInvalidRequest,
+                   absl::StrCat("has_more: ", how, " before this operation got its last piece"));
+}
+
 }  // namespace
 
-absl::Status ExchangeOperations::Take(const grpc::ByteBuffer& bytes, Answer& answer) {
+ExchangeOperations::~ExchangeOperations() {
+  if (operation_.has_value()) Finish(absl::CancelledError("the stream ended"));
+}
+
+absl::Status ExchangeOperations::Take(const grpc::ByteBuffer& bytes, Answers& answers) {
   const Received received(bytes);
   ExchangeMessage message;
   if (!received.good() || !ParseExchange(received.fragments(), message)) return DoesNotParse();
-  std::shared_ptr<GatePass> pass;
-  const absl::Status status = RunGuarded([&]() -> absl::Status {
-    pass = std::make_shared<GatePass>(gate_, stream_, bytes.Length());
-    answer.pass = pass;
-    DROPOUTD_RETURN_IF_ERROR(pass->status());
-    return Handle(received, message, answer.messages);
-  });
-  if (!status.ok()) {
-    answer.messages.push_back(ErrorMessage(status));
-    operation_.reset();
-    state_ = State::kDiscarding;
+  const bool is_step = std::holds_alternative<ExchangeMessage::Step>(message.message);
+  if (is_step || (idle() && !is_discarding_)) {
+    if (!idle()) Fail(CutShort("another operation began"), answers);
+    Begin(received, message, bytes.Length(), answers);
+  } else if (!idle()) {
+    Run(!message.has_more, answers, [&](auto& held, auto& messages) -> absl::Status {
+      DROPOUTD_ASSIGN_OR_RETURN(held, HeldBytes::OfPiece(operation_->pass, bytes.Length()));
+      held = Keep(std::move(held));
+      return Continue(message, messages);
+    });
   }
-  if (pass != nullptr) {
-    std::size_t response_bytes = 0;
-    for (const grpc::ByteBuffer& sent : answer.messages) response_bytes += sent.Length();
-    pass->Answered(status, response_bytes);
-  }
-  if (!message.has_more) {
-    operation_.reset();
-    state_ = State::kIdle;
-  }
+  is_discarding_ = idle() && message.has_more;
   return absl::OkStatus();
 }
 
-absl::Status ExchangeOperations::Handle(const Received& received, ExchangeMessage& message,
-                                        std::vector<grpc::ByteBuffer>& answer) {
-  if (auto* step = std::get_if<ExchangeMessage::Step>(&message.message)) {
-    if (state_ == State::kCollecting) {
-      answer.push_back(ErrorMessage(
-          MakeError(Reason::kInvalidRequest,
-                    "has_more: the operation before this one did not get its last piece")));
-    }
-    return Begin(received, *step, message.has_more, answer);
-  }
-  switch (state_) {
-    case State::kDiscarding:
-      return absl::OkStatus();
-    case State::kIdle:
-      return MakeError(Reason::kInvalidRequest,
-                       "message: an operation begins with forward or backward");
-    case State::kCollecting:
-      break;
-  }
-  const auto* data = std::get_if<ByteRange>(&message.message);
-  return operation_->Feed(data == nullptr ? ByteRange() : *data, !message.has_more, answer);
+void ExchangeOperations::End(Answers& answers) {
+  if (!idle()) Fail(CutShort("the stream ended"), answers);
 }
 
-absl::Status ExchangeOperations::Begin(const Received& received, ExchangeMessage::Step& step,
-                                       bool has_more, std::vector<grpc::ByteBuffer>& answer) {
-  using Extent = StepOperation::Extent;
-  operation_.reset();
-  step.message.session_id = SessionKey(stream_.tenant, step.message.session_id);
-  DROPOUTD_ASSIGN_OR_RETURN(StepOperation operation,
-                            StepOperation::Begin(resources_, step.kind, step.message,
-                                                 has_more ? Extent::kPieces : Extent::kWhole));
-  if (!has_more) {
-    DROPOUTD_ASSIGN_OR_RETURN(grpc::ByteBuffer message,
-                              operation.AnswerWhole(/*in_exchange=*/true, &received));
-    answer.push_back(std::move(message));
+void ExchangeOperations::Begin(const Received& received, ExchangeMessage& message, std::size_t size,
+                               Answers& answers) {
+  operation_.emplace();
+  operation_->number = message.operation;
+  Run(!message.has_more, answers, [&](auto& held, auto& messages) -> absl::Status {
+    operation_->pass = std::make_shared<GatePass>(gate_, stream_, MethodOf(message), size);
+    DROPOUTD_RETURN_IF_ERROR(operation_->pass->status());
+    held = HeldBytes::OfFirst(operation_->pass);
+    DROPOUTD_RETURN_IF_ERROR(BeginStep(received, message, messages));
+    held = Keep(std::move(held));
     return absl::OkStatus();
+  });
+}
+
+absl::Status ExchangeOperations::BeginStep(const Received& received, ExchangeMessage& message,
+                                           std::vector<grpc::ByteBuffer>& messages) {
+  auto* const begun = std::get_if<ExchangeMessage::Step>(&message.message);
+  if (begun == nullptr) {
+    return MakeError(Reason::kInvalidRequest,
+                     "message: an operation begins with forward or backward");
   }
-  operation_.emplace(std::move(operation));
-  state_ = State::kCollecting;
-  return operation_->FeedFirst(answer);
+  begun->message.session_id = SessionKey(stream_.tenant, begun->message.session_id);
+  StepOperation::Form form;
+  form.extent = message.has_more ? StepOperation::Extent::kPieces : StepOperation::Extent::kWhole;
+  form.exchange = message.operation;
+  DROPOUTD_ASSIGN_OR_RETURN(StepOperation step,
+                            StepOperation::Begin(resources_, begun->kind, begun->message, form));
+  if (message.has_more) return operation_->step.emplace(std::move(step)).FeedFirst(messages);
+  DROPOUTD_ASSIGN_OR_RETURN(grpc::ByteBuffer whole, step.AnswerWhole(&received));
+  messages.push_back(std::move(whole));
+  return absl::OkStatus();
+}
+
+absl::Status ExchangeOperations::Continue(const ExchangeMessage& message,
+                                          std::vector<grpc::ByteBuffer>& messages) {
+  if (message.operation != 0 && message.operation != operation_->number) {
+    return MakeError(Reason::kInvalidRequest,
+                     absl::StrCat("operation: a piece of operation ", message.operation,
+                                  " came while operation ", operation_->number,
+                                  " waits for its pieces; send the pieces of one together"));
+  }
+  const auto* const data = std::get_if<ByteRange>(&message.message);
+  return operation_->step->Feed(data == nullptr ? ByteRange() : *data, !message.has_more, messages);
+}
+
+std::shared_ptr<HeldBytes> ExchangeOperations::Keep(std::shared_ptr<HeldBytes> held) {
+  if (!operation_->step.has_value() || !operation_->step->gathers()) return held;
+  std::shared_ptr<HeldBytes>& gathered = operation_->gathered;
+  if (gathered == nullptr) {
+    gathered = std::move(held);
+  } else {
+    gathered->Absorb(*held);
+  }
+  return gathered;
+}
+
+template <typename Work>
+void ExchangeOperations::Run(bool is_last, Answers& answers, Work work) {
+  std::shared_ptr<HeldBytes> held;
+  std::vector<grpc::ByteBuffer> messages;
+  const absl::Status status = RunGuarded([&] { return work(held, messages); });
+  for (grpc::ByteBuffer& message : messages) Send(std::move(message), held, answers);
+  if (!status.ok()) {
+    Fail(status, answers);
+  } else if (is_last) {
+    Finish(status);
+  }
+}
+
+void ExchangeOperations::Send(grpc::ByteBuffer message, std::shared_ptr<const HeldBytes> held,
+                              Answers& answers) {
+  operation_->response_bytes += message.Length();
+  answers.push_back({std::move(message), std::move(held)});
+}
+
+void ExchangeOperations::Fail(const absl::Status& status, Answers& answers) {
+  Send(ErrorMessage(status, operation_->number), nullptr, answers);
+  Finish(status);
+}
+
+void ExchangeOperations::Finish(const absl::Status& outcome) {
+  if (operation_->pass != nullptr) operation_->pass->Answered(outcome, operation_->response_bytes);
+  operation_.reset();
 }
 
 // Reads, works and writes, each one message at a time, and reads on while it writes.
@@ -117,6 +175,7 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
   void Start() {
     const std::lock_guard lock(mutex_);
     status_ = gate_.Enter(call_);
+    is_started_ = true;
     has_ended_ = !status_.ok();
     Proceed();
   }
@@ -124,7 +183,7 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
   void Drain() {
     const std::lock_guard lock(mutex_);
     draining_ = true;
-    Proceed();
+    if (is_started_) Proceed();
   }
 
   void OnReadDone(bool good) override {
@@ -134,20 +193,24 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
       if (is_finished_) return;
       is_taking_ = true;
     }
-    ExchangeOperations::Answer answer;
+    ExchangeOperations::Answers answers;
     absl::Status status;
     // Nobody else touches operations_: there is one read at a time.
-    if (good) status = Inflated();
-    if (good && status.ok()) status = operations_.Take(incoming_, answer);
+    if (good) {
+      status = Inflated();
+      if (status.ok()) status = operations_.Take(incoming_, answers);
+    } else if (!call_.context->IsCancelled()) {
+      operations_.End(answers);
+    }
     incoming_.Clear();
     const std::lock_guard lock(mutex_);
     is_taking_ = false;
     is_idle_ = operations_.idle();
     if (!good || !status.ok()) has_ended_ = true;
     status_.Update(status);
-    for (grpc::ByteBuffer& message : answer.messages) {
-      queued_bytes_ += message.Length();
-      queue_.push_back({std::move(message), answer.pass});
+    for (ExchangeOperations::Outgoing& each : answers) {
+      queued_bytes_ += each.message.Length();
+      queue_.push_back(std::move(each));
     }
     Proceed();
   }
@@ -196,12 +259,6 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
     gate_.Refund(call_, charged);
     return status;
   }
-
-  // A message that waits to be sent, and what it takes of the server meanwhile.
-  struct Outgoing {
-    grpc::ByteBuffer message;
-    std::shared_ptr<const GatePass> pass;
-  };
 
   // Starts what can be started. The lock is held.
   void Proceed() {
@@ -259,11 +316,12 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
   grpc::ByteBuffer incoming_;
 
   std::mutex mutex_;  // Guards what follows.
-  std::deque<Outgoing> queue_;
+  std::deque<ExchangeOperations::Outgoing> queue_;
   std::size_t queued_bytes_ = 0;  // With what is being written.
-  Outgoing outgoing_;
+  ExchangeOperations::Outgoing outgoing_;
   std::size_t outgoing_size_ = 0;
   absl::Status status_;
+  bool is_started_ = false;  // The gate has been asked.
   bool is_reading_ = false;
   bool is_taking_ = false;  // A message is worked on.
   bool is_writing_ = false;

@@ -127,6 +127,8 @@ bool ParseExchange(Fragments bytes, ExchangeMessage& message) {
         return reader.ReadBytes(message.message.emplace<ByteRange>());
       case WireTag(4, kVarint):
         return ReadInteger(reader, message.has_more);
+      case WireTag(5, kVarint):
+        return ReadInteger(reader, message.operation);
       default:
         return reader.Skip(tag);
     }

@@ -56,6 +56,7 @@ struct ExchangeMessage {
 
   std::variant<std::monostate, Step, ByteRange> message;
   bool has_more = false;
+  std::uint64_t operation = 0;
 };
 
 // Fill `message`, which was just made, from `bytes`; it refers to the fragments from then

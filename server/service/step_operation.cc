@@ -11,7 +11,6 @@
 #include "server/base/checked_math.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
-#include "server/service/answer_head.h"
 #include "server/service/convert.h"
 #include "server/service/wire_error.h"
 #include "server/session/session_key.h"
@@ -20,15 +19,6 @@ namespace dropoutd {
 namespace {
 
 namespace v1 = dropout::v1;
-
-absl::StatusOr<StepRun> BeginRun(Engine& engine, StepKind kind, const StepMessage& message,
-                                 const TensorSpec& input) {
-  if (kind == StepKind::kForward) {
-    return engine.BeginForward(StepOf(message), input.dtype, input.shape, message.option);
-  }
-  return engine.BeginBackward(StepOf(message), input.dtype, input.shape,
-                              {message.option, message.weight_squared_norm});
-}
 
 // Places may be the same or apart, and nothing in between.
 absl::Status CheckOverlap(const Place& input, std::size_t input_size, const Place& output,
@@ -52,6 +42,12 @@ constexpr std::size_t kLeastFragment = 2048;
 constexpr std::size_t kPartElements = 4096;
 static_assert(kPartElements % Pass::kGranule == 0 && kPartElements % PieceCutter::kBlock == 0);
 
+std::size_t OutputSize(const StepRun& run, const TensorSpec& input) {
+  return static_cast<std::size_t>(
+      CheckedMultiply(run.output_shape().ElementCount(), ElementSize(input.dtype))
+          .value_or(INT64_MAX));
+}
+
 std::size_t PartsOf(std::size_t byte_size, const Workers& workers) {
   return std::clamp<std::size_t>(byte_size / kPartBytes, 1, workers.width());
 }
@@ -67,90 +63,132 @@ bool IsAligned(const void* place, std::size_t size) {
 }  // namespace
 
 StepOperation::StepOperation(const StepResources& resources, StepKind kind, const TensorSpec& input,
-                             StepRun run)
+                             const Form& form, StepRun run, Places places)
     : resources_(resources),
       kind_(kind),
       input_(input),
+      form_(form),
       run_(std::move(run)),
-      output_size_(static_cast<std::size_t>(
-          CheckedMultiply(run_.output_shape().ElementCount(), ElementSize(input.dtype))
-              .value_or(INT64_MAX))),
-      cutter_(input.element_count(), input.element_size()) {}
+      gathers_(form.extent == Extent::kPieces && !run_.streams()),
+      output_size_(OutputSize(run_, input)),
+      cutter_(input.element_count(), input.element_size()),
+      input_place_(std::move(places.input)),
+      output_place_(std::move(places.output)) {}
 
 absl::StatusOr<StepOperation> StepOperation::Begin(const StepResources& resources, StepKind kind,
-                                                   const StepMessage& message, Extent extent) {
+                                                   const StepMessage& message, const Form& form) {
   const char* const field = TensorFieldOf(kind);
   const TensorMessage none;
   const TensorMessage& tensor = message.tensor.has_value() ? *message.tensor : none;
   DROPOUTD_ASSIGN_OR_RETURN(const TensorSpec input, SpecOf(tensor, field));
   const auto* const data = std::get_if<ByteRange>(&tensor.storage);
   const bool is_shared = std::holds_alternative<PlaceMessage>(tensor.storage);
-  if (extent == Extent::kWhole && !is_shared) {
+  const bool is_whole = form.extent == Extent::kWhole;
+  if (is_whole && !is_shared) {
     DROPOUTD_RETURN_IF_ERROR(CheckDataSize(input, data == nullptr ? 0 : data->size(), field));
   }
-  if (extent == Extent::kPieces && (is_shared || message.output.has_value())) {
+  if (!is_whole && (is_shared || message.output.has_value())) {
     return MakeError(Reason::kInvalidRequest,
                      "has_more: a tensor in shared memory does not come, or go, in pieces");
   }
-  DROPOUTD_ASSIGN_OR_RETURN(StepRun run, BeginRun(resources.engine, kind, message, input));
-  StepOperation operation(resources, kind, input, std::move(run));
+  Places places;
+  const auto check = [&](const StepRun& run) -> absl::Status {
+    DROPOUTD_RETURN_IF_ERROR(CheckSizes(resources, kind, input, form.extent, run));
+    DROPOUTD_ASSIGN_OR_RETURN(places,
+                              FindPlaces(resources, kind, message, input, OutputSize(run, input)));
+    return absl::OkStatus();
+  };
+  Engine& engine = resources.engine;
+  const auto begin = [&]() -> absl::StatusOr<StepRun> {
+    if (kind == StepKind::kForward) {
+      return engine.BeginForward(
+          StepOf(message), input.dtype, input.shape,
+          {message.option, is_whole ? ForwardStart::kNow : ForwardStart::kLater}, check);
+    }
+    DROPOUTD_ASSIGN_OR_RETURN(StepRun run,
+                              engine.BeginBackward(StepOf(message), input.dtype, input.shape,
+                                                   {message.option, message.weight_squared_norm}));
+    DROPOUTD_RETURN_IF_ERROR(check(run));
+    return run;
+  };
+  DROPOUTD_ASSIGN_OR_RETURN(StepRun run, begin());
+  StepOperation operation(resources, kind, input, form, std::move(run), std::move(places));
   if (data != nullptr) operation.data_ = *data;
-  DROPOUTD_RETURN_IF_ERROR(operation.CheckSizes(extent));
-  DROPOUTD_RETURN_IF_ERROR(operation.FindPlaces(message));
+  if (message.output.has_value()) operation.output_message_ = *message.output;
   return operation;
 }
 
 // What must be held whole is bounded, whatever the request says its shape is.
-absl::Status StepOperation::CheckSizes(Extent extent) const {
-  if (run_.piecewise()) return absl::OkStatus();
-  const std::size_t most = resources_.max_message_bytes;
-  if (output_size_ <= most && (extent == Extent::kWhole || input_.byte_size <= most)) {
-    return absl::OkStatus();
-  }
+absl::Status StepOperation::CheckSizes(const StepResources& resources, StepKind kind,
+                                       const TensorSpec& input, Extent extent, const StepRun& run) {
+  const std::size_t most = resources.max_message_bytes;
+  const std::size_t output_size = OutputSize(run, input);
+  const bool is_whole = extent == Extent::kWhole;
+  if (is_whole ? run.piecewise() : run.streams()) return absl::OkStatus();
+  if (output_size <= most && (is_whole || input.byte_size <= most)) return absl::OkStatus();
   return MakeError(
       Reason::kQuotaMessageBytes,
-      absl::StrCat(TensorFieldOf(kind_), ": ", input_.byte_size, " bytes become ", output_size_,
+      absl::StrCat(TensorFieldOf(kind), ": ", input.byte_size, " bytes become ", output_size,
                    "; this layer needs both whole, and the most "
                    "allowed is ",
                    most));
 }
 
-absl::Status StepOperation::FindPlaces(const StepMessage& message) {
+absl::StatusOr<StepOperation::Places> StepOperation::FindPlaces(const StepResources& resources,
+                                                                StepKind kind,
+                                                                const StepMessage& message,
+                                                                const TensorSpec& input,
+                                                                std::size_t output_size) {
+  Places places;
   if (message.tensor.has_value()) {
     if (const auto* place = std::get_if<PlaceMessage>(&message.tensor->storage)) {
-      const std::string field = absl::StrCat(TensorFieldOf(kind_), ".shared_memory");
-      DROPOUTD_ASSIGN_OR_RETURN(input_place_, FindPlace(resources_.engine, message.session_id,
-                                                        *place, input_.byte_size, field.c_str()));
+      const std::string field = absl::StrCat(TensorFieldOf(kind), ".shared_memory");
+      DROPOUTD_ASSIGN_OR_RETURN(places.input, FindPlace(resources.engine, message.session_id,
+                                                        *place, input.byte_size, field.c_str()));
     }
   }
-  if (!message.output.has_value()) return absl::OkStatus();
-  output_message_ = *message.output;
-  DROPOUTD_ASSIGN_OR_RETURN(output_place_, FindPlace(resources_.engine, message.session_id,
-                                                     output_message_, output_size_, "output"));
-  if (!input_place_.has_value()) return absl::OkStatus();
-  return CheckOverlap(*input_place_, input_.byte_size, *output_place_, output_size_);
+  if (!message.output.has_value()) {
+    // An answer in a message, which the request's own size does not bound.
+    if (!places.input.has_value() || output_size <= resources.max_message_bytes) return places;
+    return MakeError(
+        Reason::kQuotaMessageBytes,
+        absl::StrCat("output: the answer's tensor has ", output_size, " bytes, a message at most ",
+                     resources.max_message_bytes, "; name a place in shared memory for it"));
+  }
+  DROPOUTD_ASSIGN_OR_RETURN(places.output, FindPlace(resources.engine, message.session_id,
+                                                     *message.output, output_size, "output"));
+  if (!places.input.has_value()) return places;
+  DROPOUTD_RETURN_IF_ERROR(
+      CheckOverlap(*places.input, input.byte_size, *places.output, output_size));
+  return places;
 }
 
-absl::StatusOr<grpc::ByteBuffer> StepOperation::AnswerWhole(bool in_exchange,
-                                                            const Received* received) {
-  if (received != nullptr && FitsInPlace(*received)) return AnswerInPlace(in_exchange, *received);
+absl::Status StepOperation::Start() {
+  if (kind_ == StepKind::kBackward || form_.extent == Extent::kWhole) return absl::OkStatus();
+  return resources_.engine.StartForward(run_);
+}
+
+absl::StatusOr<grpc::ByteBuffer> StepOperation::AnswerWhole(const Received* received) {
+  if (received != nullptr && FitsInPlace(*received)) return AnswerInPlace(*received);
   OutputBuffer buffer(resources_.pool, output_place_.has_value() ? 0 : output_size_);
+  DROPOUTD_RETURN_IF_ERROR(Start());
   RunWhole(output_place_.has_value() ? output_place_->data : buffer.payload());
   if (input_place_.has_value()) DROPOUTD_RETURN_IF_ERROR(CheckUnbroken(*input_place_));
   if (output_place_.has_value()) DROPOUTD_RETURN_IF_ERROR(CheckUnbroken(*output_place_));
   DROPOUTD_ASSIGN_OR_RETURN(const std::string late, Finish());
   const std::string rest = EarlyFields() + late;
   const std::size_t size = buffer.payload_size();
-  return std::move(buffer).Seal(WholeHead(in_exchange, rest.size()).bytes(), size, rest);
+  return std::move(buffer).Seal(WholeHead(rest.size()).bytes(), size, rest);
 }
 
-WireWriter StepOperation::WholeHead(bool in_exchange, std::size_t rest_size) const {
+WireWriter StepOperation::WholeHead(std::size_t rest_size) const {
   const Shape& shape = run_.output_shape();
   const bool is_placed = output_place_.has_value();
   const WireWriter head = is_placed ? AnswerHead(input_.dtype, shape, output_message_)
                                     : AnswerHead(input_.dtype, shape, output_size_);
-  if (!in_exchange) return head;
-  return InExchange(kind_, head, (is_placed ? 0 : output_size_) + rest_size, /*has_more=*/false);
+  if (!form_.exchange.has_value()) return head;
+  return InExchange(kind_, head, (is_placed ? 0 : output_size_) + rest_size,
+                    Frame(/*has_more=*/false));
 }
 
 bool StepOperation::FitsInPlace(const Received& received) const {
@@ -159,12 +197,11 @@ bool StepOperation::FitsInPlace(const Received& received) const {
          received.fragments().size() <= output_size_ / kLeastFragment;
 }
 
-absl::StatusOr<grpc::ByteBuffer> StepOperation::AnswerInPlace(bool in_exchange,
-                                                              const Received& received) {
+absl::StatusOr<grpc::ByteBuffer> StepOperation::AnswerInPlace(const Received& received) {
   ForEachPart([&](std::size_t begin, std::size_t n) { OverwritePart(begin, n); });
   DROPOUTD_ASSIGN_OR_RETURN(const std::string late, Finish());
   const std::string rest = EarlyFields() + late;
-  const WireWriter head = WholeHead(in_exchange, rest.size());
+  const WireWriter head = WholeHead(rest.size());
   std::vector<grpc::Slice> slices = received.SlicesOf(data_);
   slices.emplace(slices.begin(), head.bytes().data(), head.bytes().size());
   if (!rest.empty()) slices.emplace_back(rest);
@@ -172,7 +209,7 @@ absl::StatusOr<grpc::ByteBuffer> StepOperation::AnswerInPlace(bool in_exchange,
 }
 
 void StepOperation::RunWhole(void* y) {
-  if (!run_.piecewise()) return RunGathered(y);
+  if (gathers_ || !run_.piecewise()) return RunGathered(y);
   auto* const place = static_cast<std::byte*>(y);
   ForEachPart([&](std::size_t begin, std::size_t n) { RunPart(begin, n, place); });
 }
@@ -246,24 +283,23 @@ absl::StatusOr<grpc::ByteBuffer> AnswerStep(const StepResources& resources, Step
   StepMessage message;
   if (!received.good() || !ParseStep(kind, received.fragments(), message)) return DoesNotParse();
   message.session_id = SessionKey(tenant, message.session_id);
-  DROPOUTD_ASSIGN_OR_RETURN(
-      StepOperation operation,
-      StepOperation::Begin(resources, kind, message, StepOperation::Extent::kWhole));
-  return operation.AnswerWhole(/*in_exchange=*/false, &received);
+  DROPOUTD_ASSIGN_OR_RETURN(StepOperation operation,
+                            StepOperation::Begin(resources, kind, message, {}));
+  return operation.AnswerWhole(&received);
 }
 
 absl::Status StepOperation::Feed(const ByteRange& bytes, bool last,
                                  std::vector<grpc::ByteBuffer>& answer) {
-  const std::size_t arrived =
-      run_.piecewise() ? input_.byte_size - cutter_.bytes_left() : gathered_size_;
+  const std::size_t arrived = gathers_ ? gathered_size_ : input_.byte_size - cutter_.bytes_left();
   const std::size_t left = input_.byte_size - arrived;
   if (bytes.size() > left || (last && bytes.size() < left)) {
     // The message names how many came at least.
     return CheckDataSize(input_, arrived + bytes.size(), TensorFieldOf(kind_));
   }
-  if (!run_.piecewise()) return FeedGathered(bytes, last, answer);
+  if (gathers_) return FeedGathered(bytes, last, answer);
   const std::size_t size = cutter_.ReadyBytes(bytes.size());
   OutputBuffer buffer(resources_.pool, size);
+  if (last) DROPOUTD_RETURN_IF_ERROR(Start());
   auto* place = static_cast<std::byte*>(buffer.payload());
   bytes.ForEach([&](std::string_view piece) {
     cutter_.Feed(piece, [&](std::size_t begin, std::size_t n, const void* x) {
@@ -278,7 +314,7 @@ absl::Status StepOperation::Feed(const ByteRange& bytes, bool last,
   // Bytes that do not complete a piece are answered with later ones.
   if (size != 0 || last) AddMessage(std::move(buffer), size, !last || !late.empty(), answer);
   if (!late.empty()) {
-    WireWriter head = InExchange(kind_, WireWriter(), late.size(), /*has_more=*/false);
+    WireWriter head = InExchange(kind_, WireWriter(), late.size(), Frame(/*has_more=*/false));
     answer.push_back(OutputBuffer(resources_.pool, 0).Seal(head.bytes(), 0, late));
   }
   return absl::OkStatus();
@@ -291,7 +327,7 @@ absl::Status StepOperation::FeedGathered(const ByteRange& bytes, bool last,
   bytes.CopyTo(gathered_.data() + gathered_size_);
   gathered_size_ += bytes.size();
   if (!last) return absl::OkStatus();
-  DROPOUTD_ASSIGN_OR_RETURN(grpc::ByteBuffer message, AnswerWhole(/*in_exchange=*/true, nullptr));
+  DROPOUTD_ASSIGN_OR_RETURN(grpc::ByteBuffer message, AnswerWhole(nullptr));
   answer.push_back(std::move(message));
   return absl::OkStatus();
 }
@@ -299,14 +335,14 @@ absl::Status StepOperation::FeedGathered(const ByteRange& bytes, bool last,
 void StepOperation::AddMessage(OutputBuffer buffer, std::size_t size, bool has_more,
                                std::vector<grpc::ByteBuffer>& answer) {
   if (has_answered_) {
-    const WireWriter head = ExchangeDataHead(size, has_more);
+    const WireWriter head = ExchangeDataHead(size, Frame(has_more));
     answer.push_back(std::move(buffer).Seal(head.bytes(), size, {}));
     return;
   }
   has_answered_ = true;
   const std::string rest = EarlyFields();
   WireWriter head = AnswerHead(input_.dtype, run_.output_shape(), size);
-  head = InExchange(kind_, head, size + rest.size(), has_more);
+  head = InExchange(kind_, head, size + rest.size(), Frame(has_more));
   answer.push_back(std::move(buffer).Seal(head.bytes(), size, rest));
 }
 

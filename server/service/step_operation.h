@@ -6,15 +6,18 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/base/workers.h"
 #include "server/memory/buffer_pool.h"
+#include "server/service/answer_head.h"
 #include "server/service/convert_step.h"
 #include "server/service/fragments.h"
 #include "server/service/output_buffer.h"
@@ -41,17 +44,27 @@ class StepOperation {
   // Whether the request's message has all of the tensor's bytes, or is the first of some.
   enum class Extent { kWhole, kPieces };
 
-  // Checks the request and begins it. `message`, and what it refers to, must stay until
-  // AnswerWhole or the first Feed returns. Errors are those of the proto.
+  struct Form {
+    Extent extent = Extent::kWhole;
+    std::optional<std::uint64_t> exchange;  // The operation's number there. Nothing: a unary call.
+  };
+
+  // Checks the request and begins it; one of Extent::kWhole begins to write what is to be
+  // remembered, one of kPieces does so with its last piece. `message`, and what it refers to, must
+  // stay until AnswerWhole or the first Feed returns. Errors are those of the proto; after one
+  // nothing has changed.
   static absl::StatusOr<StepOperation> Begin(const StepResources& resources, StepKind kind,
-                                             const StepMessage& message, Extent extent);
+                                             const StepMessage& message, const Form& form);
 
   StepKind kind() const { return kind_; }
+
+  // Whether the pieces are put together before any of them is worked on.
+  bool gathers() const { return gathers_; }
 
   // Answers a request of Extent::kWhole: a ForwardResponse or BackwardResponse, in an
   // ExchangeResponse if it came in an Exchange. `received`, the request's message, if it is at
   // hand: its bytes may become the answer's.
-  absl::StatusOr<grpc::ByteBuffer> AnswerWhole(bool in_exchange, const Received* received);
+  absl::StatusOr<grpc::ByteBuffer> AnswerWhole(const Received* received);
 
   // Of a request of Extent::kPieces: takes the tensor's next bytes, the first ones included,
   // and adds the messages that can be answered by now to `answer`. `last`: no more follow.
@@ -60,20 +73,33 @@ class StepOperation {
 
   // The same for the bytes that came with the request.
   absl::Status FeedFirst(std::vector<grpc::ByteBuffer>& answer) {
-    return Feed(data_, /*last=*/false, answer);
+    return Feed(std::exchange(data_, ByteRange()), /*last=*/false, answer);
   }
 
  private:
-  StepOperation(const StepResources& resources, StepKind kind, const TensorSpec& input,
-                StepRun run);
+  // Where in shared memory the tensors are, if they are there.
+  struct Places {
+    std::optional<Place> input;
+    std::optional<Place> output;
+  };
 
-  absl::Status FindPlaces(const StepMessage& message);
-  absl::Status CheckSizes(Extent extent) const;
+  StepOperation(const StepResources& resources, StepKind kind, const TensorSpec& input,
+                const Form& form, StepRun run, Places places);
+
+  // What a planned run asks for beside what the engine has checked.
+  static absl::StatusOr<Places> FindPlaces(const StepResources& resources, StepKind kind,
+                                           const StepMessage& message, const TensorSpec& input,
+                                           std::size_t output_size);
+  static absl::Status CheckSizes(const StepResources& resources, StepKind kind,
+                                 const TensorSpec& input, Extent extent, const StepRun& run);
+
+  // The first effect of a request in pieces; everything has been checked.
+  absl::Status Start();
 
   // Whether the answer's tensor can take the place of the request's in its message.
   bool FitsInPlace(const Received& received) const;
 
-  absl::StatusOr<grpc::ByteBuffer> AnswerInPlace(bool in_exchange, const Received& received);
+  absl::StatusOr<grpc::ByteBuffer> AnswerInPlace(const Received& received);
 
   // Runs the whole tensor, wherever it lies, into `y`.
   void RunWhole(void* y);
@@ -97,7 +123,9 @@ class StepOperation {
                   std::vector<grpc::ByteBuffer>& answer);
 
   // The head of an answer in one message, whose tensor's bytes and `rest_size` more follow.
-  WireWriter WholeHead(bool in_exchange, std::size_t rest_size) const;
+  WireWriter WholeHead(std::size_t rest_size) const;
+
+  ExchangeFrame Frame(bool has_more) const { return {form_.exchange.value_or(0), has_more}; }
 
   // The answer's fields that are known when it begins, and those of its end, serialised.
   std::string EarlyFields() const;
@@ -106,7 +134,9 @@ class StepOperation {
   const StepResources resources_;
   const StepKind kind_;
   const TensorSpec input_;
+  const Form form_;
   StepRun run_;
+  const bool gathers_;
   std::size_t output_size_;
   PieceCutter cutter_;
   ByteRange data_;  // That came with the request.

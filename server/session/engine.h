@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/dropout/data_type.h"
@@ -87,17 +88,22 @@ class Engine {
   absl::StatusOr<std::vector<std::string>> SetMode(std::string_view session_id, Mode mode,
                                                    const std::vector<std::string>& layer_ids);
 
-  // A Forward or Backward in three parts: Begin checks the call and plans it, StepRun::Run works
-  // on the elements, and Finish writes what is to be remembered. A run that is not finished leaves
-  // nothing behind, but for the draw of a sequential generator, which its step keeps.
+  // A Forward or Backward in parts. Begin checks the call and plans it, and Start, which is part of
+  // BeginForward unless that is told otherwise, has its first effect: it begins to write what is to
+  // be remembered, or draws from a sequential generator. StepRun::Run works on the elements, and
+  // Finish ends the write. A run that has not started leaves nothing behind, and one that fails to
+  // start neither. What can be refused is refused before: `check` is what the caller asks of the
+  // planned run; it may be called again, for another plan.
+  using RunCheck = absl::FunctionRef<absl::Status(const StepRun&)>;
   absl::StatusOr<StepRun> BeginForward(const StepRef& at, DataType dtype, const Shape& shape,
-                                       bool return_mask);
+                                       const ForwardOptions& options, RunCheck check);
+  absl::Status StartForward(StepRun& run);
   absl::StatusOr<ForwardOutcome> FinishForward(StepRun& run);
   absl::StatusOr<StepRun> BeginBackward(const StepRef& at, DataType dtype, const Shape& shape,
                                         const BackwardOptions& options);
   absl::StatusOr<BackwardOutcome> FinishBackward(StepRun& run);
 
-  // All three parts. `output` has the size of the answer, which is the input's but for
+  // All parts. `output` has the size of the answer, which is the input's but for
   // drop_connect; it may be the input's own place.
   absl::StatusOr<ForwardOutcome> Forward(const StepRef& at, const TensorRef& input, void* output,
                                          bool return_mask);
@@ -137,8 +143,12 @@ class Engine {
   absl::StatusOr<SessionView> AddCopy(std::string session_id, SessionContents contents,
                                       std::uint64_t origin);
   absl::Status CheckSpec(const SessionSpec& spec) const;
+  absl::StatusOr<StepRun> PlanForward(Call call, const StepRef& at, DataType dtype,
+                                      const Shape& shape, bool return_mask);
+  absl::Status Prepare(StepRun::State& state);
   absl::StatusOr<StepRun> BeginForwardHere(const StepRef& at, DataType dtype, const Shape& shape,
-                                           bool return_mask);
+                                           bool return_mask, RunCheck check);
+  absl::Status DrawFromStream(StepRun::State& state);
   absl::StatusOr<MaskView> MaskOf(const Call& call, const StepRef& at,
                                   const std::optional<Shape>& shape);
   void StartRecord(StepRun::State& state);

@@ -123,89 +123,119 @@ absl::StatusOr<std::shared_ptr<RetainedInput>> MakeRetained(DataType dtype, cons
 
 }  // namespace
 
-// A Forward over a shared store in one round trip: it begins on the copy that is here, and the
-// write of its record says whether that was up to date. An error if it was not, or if the Forward
-// is of another kind: then the store must be asked first.
-absl::StatusOr<StepRun> Engine::BeginForwardHere(const StepRef& at, DataType dtype,
-                                                 const Shape& shape, bool return_mask) {
-  const absl::Status other_way = absl::FailedPreconditionError("ask the store first");
-  DROPOUTD_ASSIGN_OR_RETURN(StepPlace place,
-                            keeper_.FindHere(at.session_id, at.layer_id, KeyOf(at)));
-  Call call = MakeCall(std::move(place), at);
+// What a Forward will do, on the layer as the call found it.
+absl::StatusOr<StepRun> Engine::PlanForward(Call call, const StepRef& at, DataType dtype,
+                                            const Shape& shape, bool return_mask) {
   DROPOUTD_RETURN_IF_ERROR(CheckCoordinates(call, at));
   auto state = std::make_unique<StepRun::State>(counters_);
   DROPOUTD_ASSIGN_OR_RETURN(state->plan, call.PresentPlan(shape));
   const Plan& plan = state->plan;
-  if (!plan.Draws() || IsSequential(call.config().generator) || plan.NeedsInput() ||
-      plan.action == Action::kLinear || call.version == 0) {
-    return other_way;
-  }
-  if (return_mask || DrawsAhead(plan)) DROPOUTD_RETURN_IF_ERROR(CheckMaskSize(plan, limits_));
-  StepRecord record = MakeRecord(call.layer, plan);
-  DROPOUTD_ASSIGN_OR_RETURN(const bool is_written, keeper_.WriteRecord(call, record));
-  if (!is_written) return other_way;
-  state->pass.emplace(plan, dtype, nullptr, Collect(plan, return_mask, cache_, limits_));
-  state->record = std::move(record);
-  state->dtype = dtype;
-  state->output_shape = plan.output;
-  state->return_mask = return_mask;
-  state->parameters = call.layer.parameters;
-  state->place = std::move(static_cast<StepPlace&>(call));
-  return StepRun(std::move(state));
-}
-
-absl::StatusOr<StepRun> Engine::BeginForward(const StepRef& at, DataType dtype, const Shape& shape,
-                                             bool return_mask) {
-  if (keeper_.may_be_stale()) {
-    auto run = BeginForwardHere(at, dtype, shape, return_mask);
-    // An error may be of a copy that is stale.
-    if (run.ok()) return run;
-  }
-  DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(keeper_, at, /*needs_record=*/false));
-  DROPOUTD_RETURN_IF_ERROR(CheckCoordinates(call, at));
-  auto state = std::make_unique<StepRun::State>(counters_);
-  DROPOUTD_ASSIGN_OR_RETURN(state->plan, call.PresentPlan(shape));
-  Plan& plan = state->plan;
-  if (return_mask || DrawsAhead(plan)) DROPOUTD_RETURN_IF_ERROR(CheckMaskSize(plan, limits_));
-  SharedBits bits;
-  if (plan.Draws() && IsSequential(call.config().generator)) {
+  state->draws_from_stream = plan.Draws() && IsSequential(call.config().generator);
+  if (return_mask || DrawsAhead(plan) || state->draws_from_stream) {
     DROPOUTD_RETURN_IF_ERROR(CheckMaskSize(plan, limits_));
-    DROPOUTD_ASSIGN_OR_RETURN(StreamStep step, TakeFromStream(call, at, shape, cache_, keeper_));
-    plan = step.plan;
-    bits = std::move(step.bits);
-    state->is_recorded = true;
   }
   if (plan.action == Action::kLinear) {
     DROPOUTD_ASSIGN_OR_RETURN(state->linear_parameters,
                               LinearParameters::Find(plan, *call.layer.parameters));
-  } else {
-    state->pass.emplace(plan, dtype, std::move(bits), Collect(plan, return_mask, cache_, limits_));
-  }
-  if (plan.NeedsInput() && call.layer.key.has_value()) {
-    DROPOUTD_ASSIGN_OR_RETURN(state->retaining, MakeRetained(dtype, shape, call.layer, limits_));
   }
   state->dtype = dtype;
   state->output_shape = plan.output;
   state->return_mask = return_mask;
+  state->step_key = KeyOf(at);
   state->parameters = call.layer.parameters;
-  state->place = std::move(static_cast<StepPlace&>(call));
-  if (state->place.layer.key.has_value() && !state->is_recorded) {
-    state->record = MakeRecord(state->place.layer, state->plan);
-    // The store writes while the elements are worked on, but for an input, which is not here yet.
-    if (state->retaining == nullptr) StartRecord(*state);
+  if (call.layer.key.has_value() && !state->draws_from_stream) {
+    state->record = MakeRecord(call.layer, plan);
   }
+  state->place = std::move(call);
   return StepRun(std::move(state));
 }
 
+// Takes the memory that a planned Forward needs. QUOTA_MESSAGE_BYTES.
+absl::Status Engine::Prepare(StepRun::State& state) {
+  const Plan& plan = state.plan;
+  if (plan.NeedsInput() && state.record.has_value()) {
+    DROPOUTD_ASSIGN_OR_RETURN(
+        state.retaining, MakeRetained(state.dtype, plan.layout.tensor, state.place.layer, limits_));
+  }
+  if (plan.action != Action::kLinear && !state.draws_from_stream) {
+    state.pass.emplace(plan, state.dtype, nullptr,
+                       Collect(plan, state.return_mask, cache_, limits_));
+  }
+  return absl::OkStatus();
+}
+
+// A Forward over a shared store in one round trip: it begins on the copy that is here, and the
+// write of its record says whether that was up to date. An error if it was not, or if the Forward
+// is of another kind: then the store must be asked first.
+absl::StatusOr<StepRun> Engine::BeginForwardHere(const StepRef& at, DataType dtype,
+                                                 const Shape& shape, bool return_mask,
+                                                 RunCheck check) {
+  const absl::Status other_way = absl::FailedPreconditionError("ask the store first");
+  DROPOUTD_ASSIGN_OR_RETURN(StepPlace place,
+                            keeper_.FindHere(at.session_id, at.layer_id, KeyOf(at)));
+  DROPOUTD_ASSIGN_OR_RETURN(
+      StepRun run, PlanForward(MakeCall(std::move(place), at), at, dtype, shape, return_mask));
+  StepRun::State& state = *run.state_;
+  if (!state.plan.Draws() || state.draws_from_stream || state.plan.NeedsInput() ||
+      state.plan.action == Action::kLinear || state.place.version == 0) {
+    return other_way;
+  }
+  DROPOUTD_RETURN_IF_ERROR(check(run));
+  DROPOUTD_RETURN_IF_ERROR(Prepare(state));
+  DROPOUTD_RETURN_IF_ERROR(keeper_.CheckRoom(state.place));
+  DROPOUTD_ASSIGN_OR_RETURN(const bool is_written, keeper_.WriteRecord(state.place, *state.record));
+  if (!is_written) return other_way;
+  state.is_started = true;
+  return run;
+}
+
+absl::StatusOr<StepRun> Engine::BeginForward(const StepRef& at, DataType dtype, const Shape& shape,
+                                             const ForwardOptions& options, RunCheck check) {
+  if (keeper_.may_be_stale() && options.start == ForwardStart::kNow) {
+    auto run = BeginForwardHere(at, dtype, shape, options.return_mask, check);
+    // An error may be of a copy that is stale.
+    if (run.ok()) return run;
+  }
+  DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(keeper_, at, /*needs_record=*/false));
+  DROPOUTD_ASSIGN_OR_RETURN(StepRun run,
+                            PlanForward(std::move(call), at, dtype, shape, options.return_mask));
+  DROPOUTD_RETURN_IF_ERROR(check(run));
+  DROPOUTD_RETURN_IF_ERROR(Prepare(*run.state_));
+  if (options.start == ForwardStart::kNow) DROPOUTD_RETURN_IF_ERROR(StartForward(run));
+  return run;
+}
+
+absl::Status Engine::StartForward(StepRun& run) {
+  StepRun::State& state = *run.state_;
+  if (std::exchange(state.is_started, true)) return absl::OkStatus();
+  if (state.draws_from_stream) return DrawFromStream(state);
+  if (!state.record.has_value() || keeper_.store() == nullptr) return absl::OkStatus();
+  // What is kept here is found to have no place before the store has it.
+  DROPOUTD_RETURN_IF_ERROR(keeper_.CheckRoom(state.place));
+  // The store writes while the elements are worked on, but for an input, which is not here yet.
+  if (state.retaining == nullptr) StartRecord(state);
+  return absl::OkStatus();
+}
+
+// Draws the step's mask, or finds it, and with it what the step is applied with.
+absl::Status Engine::DrawFromStream(StepRun::State& state) {
+  const Shape shape = state.plan.layout.tensor;
+  DROPOUTD_ASSIGN_OR_RETURN(StreamStep step,
+                            TakeFromStream(state.place, *state.step_key, shape, cache_, keeper_));
+  state.plan = step.plan;
+  state.pass.emplace(state.plan, state.dtype, std::move(step.bits),
+                     Collect(state.plan, state.return_mask, cache_, limits_));
+  return absl::OkStatus();
+}
+
 void Engine::StartRecord(StepRun::State& state) {
-  if (keeper_.store() == nullptr) return;
   state.written = keeper_.StartRecord(state.place, *state.record, state.retaining.get(),
                                       /*only_if_absent=*/!state.plan.Draws());
 }
 
 // Here, and where there is a store when it has written it.
 absl::Status Engine::FinishRecord(StepRun::State& state, const SharedBits& bits) {
-  if (state.retaining != nullptr) StartRecord(state);
+  if (state.retaining != nullptr && keeper_.store() != nullptr) StartRecord(state);
   if (state.written.valid()) {
     DROPOUTD_ASSIGN_OR_RETURN(const bool is_written, state.written.get());
     if (!is_written) return absl::OkStatus();
@@ -216,12 +246,16 @@ absl::Status Engine::FinishRecord(StepRun::State& state, const SharedBits& bits)
   if (state.retaining != nullptr) record.input_id = budget_.inputs.NewId();
   const auto if_present =
       state.plan.Draws() ? Session::IfPresent::kReplace : Session::IfPresent::kKeep;
-  return state.place.session->Commit(*state.place.layer.state, *state.place.layer.key,
-                                     std::move(record), bits, std::move(state.retaining),
-                                     if_present);
+  absl::Status kept =
+      state.place.session->Commit(*state.place.layer.state, *state.place.layer.key,
+                                  std::move(record), bits, std::move(state.retaining), if_present);
+  // Where the room has gone meanwhile the store's copy serves.
+  if (keeper_.store() != nullptr && absl::IsResourceExhausted(kept)) return absl::OkStatus();
+  return kept;
 }
 
 absl::StatusOr<ForwardOutcome> Engine::FinishForward(StepRun& run) {
+  DROPOUTD_RETURN_IF_ERROR(StartForward(run));
   StepRun::State& state = *run.state_;
   const Plan& plan = state.plan;
   const SharedBits bits = state.pass.has_value() ? state.pass->bits() : nullptr;
@@ -293,7 +327,7 @@ absl::StatusOr<StepRun> Engine::BeginBackward(const StepRef& at, DataType dtype,
   if (state->retained != nullptr && plan.action == Action::kMultiply) {
     state->concrete.emplace(plan, state->retained->dtype, state->retained->data.get());
   }
-  state->place = std::move(static_cast<StepPlace&>(call));
+  state->place = std::move(call);
   return StepRun(std::move(state));
 }
 
@@ -328,7 +362,9 @@ absl::StatusOr<BackwardOutcome> Engine::FinishBackward(StepRun& run) {
 
 absl::StatusOr<ForwardOutcome> Engine::Forward(const StepRef& at, const TensorRef& input,
                                                void* output, bool return_mask) {
-  DROPOUTD_ASSIGN_OR_RETURN(StepRun run, BeginForward(at, input.dtype, input.shape, return_mask));
+  const auto accept = [](const StepRun&) { return absl::OkStatus(); };
+  DROPOUTD_ASSIGN_OR_RETURN(StepRun run, BeginForward(at, input.dtype, input.shape,
+                                                      {return_mask, ForwardStart::kNow}, accept));
   run.Run(0, static_cast<std::size_t>(input.shape.ElementCount()), input.data, output);
   return FinishForward(run);
 }

@@ -216,6 +216,12 @@ absl::StatusOr<LayerSnapshot> Session::Snapshot(std::string_view layer_id,
   return snapshot;
 }
 
+absl::Status Session::CheckRoom(const LayerState& layer, const StepKey& key) const {
+  const std::lock_guard lock(mutex_);
+  if (layer.deleted) return LayerNotFound(layer.config->layer_id);
+  return layer.steps.CheckRoom(key);
+}
+
 absl::Status Session::MakeRoom(LayerState& layer, const StepKey& key) {
   const std::lock_guard lock(mutex_);
   return MakeRoomLocked(layer, key);

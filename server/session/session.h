@@ -192,7 +192,9 @@ class Session {
   // What Commit does to a record that is there already.
   enum class IfPresent { kReplace, kKeep };
 
-  // Room for a record at `key`: LAYER_NOT_FOUND if the layer is gone by now, QUOTA_STEPS.
+  // Room for a record at `key`: LAYER_NOT_FOUND if the layer is gone by now, QUOTA_STEPS. Check
+  // says whether it can be made.
+  absl::Status CheckRoom(const LayerState& layer, const StepKey& key) const;
   absl::Status MakeRoom(LayerState& layer, const StepKey& key);
 
   // Writes the step's record, and puts its mask and its input (null: none) into the caches.

@@ -87,6 +87,11 @@ class SessionKeeper {
   absl::StatusOr<StepPlace> FindHere(std::string_view key, std::string_view layer_id,
                                      const std::optional<StepKey>& step_key);
 
+  // Whether a record at the layer's key has room here: QUOTA_STEPS, LAYER_NOT_FOUND.
+  absl::Status CheckRoom(const StepPlace& place) const {
+    return place.session->CheckRoom(*place.layer.state, *place.layer.key);
+  }
+
   // Writes the record at the layer's key. False, with nothing written, if the copy was stale.
   absl::StatusOr<bool> WriteRecord(const StepPlace& place, StepRecord& record);
 

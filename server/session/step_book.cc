@@ -13,20 +13,31 @@ const StepRecord* StepBook::Find(const StepKey& key) const {
   return found == records_.end() ? nullptr : &found->second;
 }
 
+bool StepBook::HasRoom(const StepKey& key) const {
+  return records_.contains(key) ||
+         (records_.size() < budget_.max_per_layer && budget_.total < budget_.max_total);
+}
+
+StepBook::Records::const_iterator StepBook::FindVictim() const {
+  return std::find_if(records_.begin(), records_.end(),
+                      [](const auto& entry) { return entry.second.pinned == nullptr; });
+}
+
+absl::Status StepBook::NoRoom() const {
+  return MakeError(Reason::kQuotaSteps,
+                   absl::StrCat("no room for another step: ", records_.size(), " of ",
+                                budget_.max_per_layer, " in this layer, ", budget_.total.load(),
+                                " of ", budget_.max_total, " in all; release steps"));
+}
+
+absl::Status StepBook::CheckRoom(const StepKey& key) const {
+  return HasRoom(key) || FindVictim() != records_.end() ? absl::OkStatus() : NoRoom();
+}
+
 absl::Status StepBook::MakeRoom(const StepKey& key) {
-  if (records_.contains(key)) return absl::OkStatus();
-  if (records_.size() < budget_.max_per_layer && budget_.total < budget_.max_total) {
-    return absl::OkStatus();
-  }
-  const auto victim = std::find_if(records_.begin(), records_.end(), [](const auto& entry) {
-    return entry.second.pinned == nullptr;
-  });
-  if (victim == records_.end()) {
-    return MakeError(Reason::kQuotaSteps,
-                     absl::StrCat("no room for another step: ", records_.size(), " of ",
-                                  budget_.max_per_layer, " in this layer, ", budget_.total.load(),
-                                  " of ", budget_.max_total, " in all; release steps"));
-  }
+  if (HasRoom(key)) return absl::OkStatus();
+  const auto victim = FindVictim();
+  if (victim == records_.end()) return NoRoom();
   Remove(victim);
   return absl::OkStatus();
 }
@@ -66,7 +77,7 @@ void StepBook::ForgetData(const StepRecord& record) {
   if (record.pinned != nullptr) budget_.cache.Unreserve(record.pinned->byte_size());
 }
 
-StepBook::Records::iterator StepBook::Remove(Records::iterator at) {
+StepBook::Records::iterator StepBook::Remove(Records::const_iterator at) {
   ForgetData(at->second);
   --budget_.total;
   return records_.erase(at);

@@ -77,7 +77,8 @@ class StepBook {
   const StepRecord* Find(const StepKey& key) const;
 
   // Makes room for a record at `key`: forgets the lowest step that can be made again, if
-  // a limit is reached. QUOTA_STEPS if every step is of a sequential generator.
+  // a limit is reached. QUOTA_STEPS if every step is of a sequential generator. Check forgets none.
+  absl::Status CheckRoom(const StepKey& key) const;
   absl::Status MakeRoom(const StepKey& key);
 
   // Replaces the record at `key`. A pinned mask's bytes must have been reserved.
@@ -94,8 +95,11 @@ class StepBook {
  private:
   using Records = std::map<StepKey, StepRecord>;
 
+  bool HasRoom(const StepKey& key) const;
+  Records::const_iterator FindVictim() const;
+  absl::Status NoRoom() const;
   void ForgetData(const StepRecord& record);
-  Records::iterator Remove(Records::iterator at);
+  Records::iterator Remove(Records::const_iterator at);
 
   StepBudget& budget_;
   Records records_;

@@ -19,6 +19,8 @@ const Shape& StepRun::output_shape() const { return state_->output_shape; }
 
 bool StepRun::piecewise() const { return state_->plan.action != Action::kLinear; }
 
+bool StepRun::streams() const { return piecewise() && !state_->draws_from_stream; }
+
 // The sums of concrete's gradient depend on the order of the elements.
 bool StepRun::parallel() const { return piecewise() && !state_->concrete.has_value(); }
 

@@ -32,6 +32,14 @@ struct ForwardOutcome {
   std::optional<MaskView> mask;  // If it was asked for.
 };
 
+// When a Forward has its first effect: at once, or with Engine::StartForward.
+enum class ForwardStart { kNow, kLater };
+
+struct ForwardOptions {
+  bool return_mask = false;
+  ForwardStart start = ForwardStart::kNow;
+};
+
 struct BackwardOptions {
   bool release = false;
   std::optional<double> weight_squared_norm;  // For concrete's weight regulariser.
@@ -58,6 +66,9 @@ class StepRun {
 
   // False: only one Run, of the whole tensor, aligned for its type, into another place.
   bool piecewise() const;
+
+  // Whether elements may Run before StartForward: not if it draws their noise.
+  bool streams() const;
 
   // Elements may Run in any order, and several threads at once, each with its own.
   bool parallel() const;

@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/session/engine_counters.h"
-#include "server/session/session_keeper.h"
+#include "server/session/step_call.h"
 #include "server/session/step_run.h"
 
 namespace dropoutd {
@@ -17,7 +17,7 @@ struct StepRun::State {
   explicit State(EngineCounters& counters_in) : counters(counters_in) {}
 
   EngineCounters& counters;
-  StepPlace place;
+  Call place;
   DataType dtype = DataType::kFloat32;  // Of the call's tensor.
   Plan plan;
   Shape output_shape;
@@ -29,7 +29,9 @@ struct StepRun::State {
 
   // Forward.
   bool return_mask = false;
-  bool is_recorded = false;                   // By a sequential generator's draw.
+  bool is_started = false;
+  bool draws_from_stream = false;             // When it starts, which records the step too.
+  std::optional<StepKey> step_key;            // As the call names it.
   std::optional<StepRecord> record;           // To be written, and
   std::future<absl::StatusOr<bool>> written;  // whether the store has; without one, not valid.
   std::shared_ptr<RetainedInput> retaining;   // The input, while it comes in.

@@ -17,13 +17,14 @@ bool CanReplay(const StepRecord& record, const Shape& shape) {
 }
 
 // From the stream and the records that are here.
-absl::StatusOr<StreamStep> TakeFromOwnStream(Call& call, const StepRef& at, const Shape& shape,
+absl::StatusOr<StreamStep> TakeFromOwnStream(Call& call, const StepKey& asked, const Shape& shape,
                                              MaskCache& cache) {
   SharedStream& shared = call.session->stream();
   const std::lock_guard turn(shared.mutex);
   // The record is looked at again, because a call before this one in the stream may have been
   // a twin. Mode and options stay those that the call began with.
-  DROPOUTD_ASSIGN_OR_RETURN(LayerSnapshot now, call.session->Snapshot(at.layer_id, KeyOf(at)));
+  DROPOUTD_ASSIGN_OR_RETURN(LayerSnapshot now,
+                            call.session->Snapshot(call.config().layer_id, asked));
   if (now.state != call.layer.state) now.record.reset();  // Another layer took its name.
   call.layer.record = std::move(now.record);
   if (call.layer.record.has_value() && CanReplay(*call.layer.record, shape)) {
@@ -100,10 +101,10 @@ absl::StatusOr<StreamStep> TakeFromStoredStream(Call& call, const Shape& shape, 
 
 }  // namespace
 
-absl::StatusOr<StreamStep> TakeFromStream(Call& call, const StepRef& at, const Shape& shape,
+absl::StatusOr<StreamStep> TakeFromStream(Call& call, const StepKey& asked, const Shape& shape,
                                           MaskCache& cache, SessionKeeper& keeper) {
   if (keeper.store() != nullptr) return TakeFromStoredStream(call, shape, cache, keeper);
-  return TakeFromOwnStream(call, at, shape, cache);
+  return TakeFromOwnStream(call, asked, shape, cache);
 }
 
 }  // namespace dropoutd

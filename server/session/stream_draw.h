@@ -18,9 +18,9 @@ struct StreamStep {
 };
 
 // The mask of a train Forward with a sequential generator: the step's own if it ran before with
-// this shape, else drawn from the session's stream and recorded. QUOTA_MASK_CACHE, QUOTA_STEPS, the
-// keeper's errors; an error has drawn nothing.
-absl::StatusOr<StreamStep> TakeFromStream(Call& call, const StepRef& at, const Shape& shape,
+// this shape, else drawn from the session's stream and recorded. `asked`: the step's key, as the
+// call names it. QUOTA_MASK_CACHE, QUOTA_STEPS, the keeper's errors; an error has drawn nothing.
+absl::StatusOr<StreamStep> TakeFromStream(Call& call, const StepKey& asked, const Shape& shape,
                                           MaskCache& cache, SessionKeeper& keeper);
 
 }  // namespace dropoutd

@@ -113,6 +113,11 @@ class Answers {
     idle_ = !request.has_more();
   }
 
+  // What the client's end is answered with.
+  void CheckEnd(std::size_t count) const {
+    if (count != (owed_ ? 1 : 0)) Fail("an operation that the stream's end cut short has no error");
+  }
+
  private:
   bool idle_ = true;   // The next message begins an operation.
   bool owed_ = false;  // One has begun, and its answer has not ended.
@@ -133,17 +138,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string bytes = NextMessage(program);
     v1::ExchangeRequest request;
     const bool parses = request.ParseFromString(bytes);
-    ExchangeOperations::Answer answer;
+    ExchangeOperations::Answers answer;
     const bool taken = operations.Take(InSlices(bytes, 1 + i, 777), answer).ok();
     if (taken != parses) Fail("the stream's verdict is not the generated parser's");
-    if (!taken) break;
+    if (!taken) return 0;
     std::size_t last_messages = 0;
-    for (std::size_t m = 0; m < answer.messages.size(); ++m) {
-      const auto response = Parsed<v1::ExchangeResponse>(answer.messages[m]);
+    for (const auto& each : answer) {
+      const auto response = Parsed<v1::ExchangeResponse>(each.message);
       if (response.has_error() && response.has_more()) Fail("an error is not the last message");
       if (!response.has_more()) ++last_messages;
     }
     answers.Check(request, last_messages);
   }
+  ExchangeOperations::Answers last;
+  operations.End(last);
+  answers.CheckEnd(last.size());
   return 0;
 }

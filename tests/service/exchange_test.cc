@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dropout/v1/transport.pb.h"
@@ -17,17 +19,64 @@ namespace {
 namespace v1 = dropout::v1;
 using namespace testing_support;
 
+// Admits everybody, charges pieces while there is room, and counts.
+class CountingGate final : public CallGate {
+ public:
+  absl::Status Enter(GatedCall& call) override {
+    ++entered;
+    call.admitted = true;
+    call.charged_bytes = call.request_bytes;
+    charged += call.charged_bytes;
+    return absl::OkStatus();
+  }
+  void Answer(const GatedCall& call, const absl::Status& outcome) override {
+    ++answered;
+    last_outcome = outcome;
+    last_method = call.method;
+    last_request_bytes = call.request_bytes;
+  }
+  void Leave(const GatedCall& call) override {
+    ++left;
+    charged -= call.charged_bytes;
+  }
+  absl::Status Charge(const GatedCall&, std::size_t bytes) override {
+    if (charged + bytes > room) return MakeError(dropoutd::Reason::kQuotaBytesInFlight, "full");
+    charged += bytes;
+    return absl::OkStatus();
+  }
+  void Refund(const GatedCall&, std::size_t bytes) override { charged -= bytes; }
+
+  int entered = 0;
+  int answered = 0;
+  int left = 0;
+  std::size_t charged = 0;
+  std::size_t room = std::size_t{1} << 30;
+  absl::Status last_outcome;
+  std::string last_method;
+  std::size_t last_request_bytes = 0;
+};
+
 class ExchangeTest : public testing::Test {
  protected:
-  // The answer's messages so far to `request`.
-  std::vector<v1::ExchangeResponse> Take(const v1::ExchangeRequest& request) {
-    ExchangeOperations::Answer answer;
-    EXPECT_TRUE(operations_.Take(InSlices(request.SerializeAsString(), 30, 777), answer).ok());
+  std::vector<v1::ExchangeResponse> Read(const ExchangeOperations::Answers& answers) {
     std::vector<v1::ExchangeResponse> messages;
-    for (const grpc::ByteBuffer& message : answer.messages) {
-      messages.push_back(Parsed<v1::ExchangeResponse>(message));
+    for (const auto& each : answers) {
+      messages.push_back(Parsed<v1::ExchangeResponse>(each.message));
     }
     return messages;
+  }
+
+  // The answer's messages so far to `request`.
+  std::vector<v1::ExchangeResponse> Take(const v1::ExchangeRequest& request) {
+    ExchangeOperations::Answers answers;
+    EXPECT_TRUE(operations_->Take(InSlices(request.SerializeAsString(), 30, 777), answers).ok());
+    return Read(answers);
+  }
+
+  std::vector<v1::ExchangeResponse> End() {
+    ExchangeOperations::Answers answers;
+    operations_->End(answers);
+    return Read(answers);
   }
 
   std::vector<v1::ExchangeResponse> Begin(const v1::ForwardRequest& forward, bool has_more) {
@@ -64,9 +113,10 @@ class ExchangeTest : public testing::Test {
   }
 
   EngineFixture fixture_;
-  OpenGate gate_;
+  CountingGate gate_;
   const GatedCall stream_;
-  ExchangeOperations operations_{fixture_.Resources(), gate_, stream_};
+  std::optional<ExchangeOperations> operations_{std::in_place, fixture_.Resources(), gate_,
+                                                stream_};
 };
 
 // An answer put together, as docs/api.md says that clients do it.
@@ -97,7 +147,7 @@ TEST_F(ExchangeTest, AWholeTensorIsAnsweredInOneMessage) {
   const auto unary = AnswerStep(fixture_.Resources(), StepKind::kForward, /*tenant=*/"",
                                 InSlices(request.SerializeAsString(), 100, 100));
   EXPECT_EQ(messages[0].forward().SerializeAsString(), Flatten(*unary));
-  EXPECT_TRUE(operations_.idle());
+  EXPECT_TRUE(operations_->idle());
 }
 
 TEST_F(ExchangeTest, ATensorInPiecesIsTheWholeTensor) {
@@ -111,7 +161,7 @@ TEST_F(ExchangeTest, ATensorInPiecesIsTheWholeTensor) {
       EXPECT_EQ(whole.response.mode(), v1::MODE_TRAIN);
       EXPECT_EQ(whole.response.p(), 0.3);
       EXPECT_EQ(whole.response.output().shape(0), static_cast<std::int64_t>(count));
-      EXPECT_TRUE(operations_.idle());
+      EXPECT_TRUE(operations_->idle());
     }
   }
 }
@@ -124,7 +174,7 @@ TEST_F(ExchangeTest, PiecesAreAnsweredAsTheyCome) {
   EXPECT_EQ(first[0].forward().mode(), v1::MODE_TRAIN);
   EXPECT_EQ(Data(Floats(50'000), true).size(), 1u);
   EXPECT_EQ(Data("", true).size(), 0u);
-  EXPECT_FALSE(operations_.idle());
+  EXPECT_FALSE(operations_->idle());
 }
 
 TEST_F(ExchangeTest, AMaskComesAtTheEnd) {
@@ -164,7 +214,7 @@ TEST_F(ExchangeTest, TooManyAndTooFewBytesAreErrors) {
   EXPECT_EQ(Reason(InPieces(ForwardRequest(1, 90, Floats(100)), 150)), "INVALID_TENSOR");
   EXPECT_EQ(Reason(InPieces(ForwardRequest(1, 110, Floats(100)), 150)), "INVALID_TENSOR");
   EXPECT_EQ(Reason(Begin(ForwardRequest(1, 110, Floats(100)), false)), "INVALID_TENSOR");
-  EXPECT_TRUE(operations_.idle());
+  EXPECT_TRUE(operations_->idle());
   // A call that fails changes nothing.
   EXPECT_FALSE(fixture_.engine.GetMask({kSession, kLayer, 1}, std::nullopt).ok());
 }
@@ -194,9 +244,60 @@ TEST_F(ExchangeTest, AnAnnouncedSizeCostsNothing) {
 }
 
 TEST_F(ExchangeTest, WhatDoesNotParseEndsTheStream) {
-  ExchangeOperations::Answer answer;
-  EXPECT_EQ(ReasonOf(operations_.Take(InSlices("\xFF", 1, 1), answer)),
+  ExchangeOperations::Answers answers;
+  EXPECT_EQ(ReasonOf(operations_->Take(InSlices("\xFF", 1, 1), answers)),
             dropoutd::Reason::kInvalidRequest);
+}
+
+TEST_F(ExchangeTest, AnOperationEntersTheGateOnceAndIsAnsweredThereOnce) {
+  InPieces(ForwardRequest(1, 1000, Floats(1000)), 100);
+  EXPECT_EQ(gate_.entered, 1);
+  EXPECT_EQ(gate_.answered, 1);
+  EXPECT_EQ(gate_.left, 1);
+  EXPECT_EQ(gate_.last_method, "Exchange.Forward");
+  EXPECT_GT(gate_.last_request_bytes, 4000u);
+  EXPECT_EQ(gate_.charged, 0u);
+}
+
+TEST_F(ExchangeTest, WhereThereIsNoRoomForAPieceItsOperationFailsOnce) {
+  Begin(ForwardRequest(1, 1000, Floats(100)), true);
+  gate_.room = 0;
+  EXPECT_EQ(Reason(Data(Floats(100), true)), "QUOTA_BYTES_IN_FLIGHT");
+  EXPECT_EQ(Data(Floats(100), true).size(), 0u);
+  gate_.room = std::size_t{1} << 30;
+  EXPECT_EQ(Data(Floats(700), false).size(), 0u);
+  EXPECT_EQ(gate_.entered, 1);
+  EXPECT_EQ(gate_.answered, 1);
+  EXPECT_EQ(gate_.charged, 0u);
+}
+
+TEST_F(ExchangeTest, APieceIsChargedUntilItsAnswerIsSent) {
+  v1::ExchangeRequest request;
+  *request.mutable_forward() = ForwardRequest(1, 1000, Floats(500));
+  request.set_has_more(true);
+  ExchangeOperations::Answers answers;
+  ASSERT_TRUE(operations_->Take(InSlices(request.SerializeAsString(), 30, 777), answers).ok());
+  EXPECT_GE(gate_.charged, 2000u);
+  answers.clear();
+  EXPECT_EQ(gate_.charged, 0u);
+}
+
+TEST_F(ExchangeTest, TheClientsEndFailsWhatWaitsForPieces) {
+  EXPECT_EQ(End().size(), 0u);
+  Begin(ForwardRequest(1, 1000, Floats(100)), true);
+  EXPECT_EQ(Reason(End()), "INVALID_REQUEST");
+  EXPECT_EQ(End().size(), 0u);
+  EXPECT_EQ(gate_.answered, 1);
+  EXPECT_FALSE(fixture_.engine.GetMask({kSession, kLayer, 1}, std::nullopt).ok());
+}
+
+TEST_F(ExchangeTest, AStreamThatBreaksLeavesNothingInTheGate) {
+  Begin(ForwardRequest(1, 1000, Floats(100)), true);
+  operations_.reset();
+  EXPECT_EQ(gate_.answered, 1);
+  EXPECT_EQ(gate_.left, 1);
+  EXPECT_EQ(gate_.charged, 0u);
+  EXPECT_EQ(gate_.last_outcome.code(), absl::StatusCode::kCancelled);
 }
 
 }  // namespace

@@ -152,15 +152,17 @@ std::string RandomMessages::Step(bool backward) {
 
 std::string RandomMessages::Exchange() {
   return Fields(4, [&]() -> std::string {
-    switch (Below(4)) {
+    switch (Below(5)) {
       case 0:
         return Tag(1, kDelimited) + Delimited(Step(false));
       case 1:
         return Tag(2, kDelimited) + Delimited(Step(true));
       case 2:
         return Tag(3, kDelimited) + Delimited(Bytes());
-      default:
+      case 3:
         return Tag(4, kVarint) + AnyVarint();
+      default:
+        return Tag(5, kVarint) + AnyVarint();
     }
   });
 }

@@ -93,6 +93,7 @@ void Compare(const StepMessage& ours, const v1::BackwardRequest& theirs, Differe
 void Compare(const ExchangeMessage& ours, const v1::ExchangeRequest& theirs,
              Differences& differences) {
   differences.Expect(ours.has_more == theirs.has_more(), "has_more");
+  differences.Expect(ours.operation == theirs.operation(), "operation");
   const auto* step = std::get_if<ExchangeMessage::Step>(&ours.message);
   const bool forward = step != nullptr && step->kind == StepKind::kForward;
   const bool backward = step != nullptr && step->kind == StepKind::kBackward;
