@@ -57,9 +57,10 @@ std::string RequestHead(const std::string& fields, const TensorView& tensor,
 static_assert(int{v1::ForwardRequest::kInputFieldNumber} ==
               int{v1::BackwardRequest::kOutputGradientFieldNumber});
 
-std::string HasMoreField(bool has_more) {
+std::string FrameFields(const ExchangeFrame& frame) {
   v1::ExchangeRequest message;
-  message.set_has_more(has_more);
+  message.set_has_more(frame.has_more);
+  message.set_operation(frame.operation);
   return message.SerializeAsString();
 }
 
@@ -179,8 +180,8 @@ bool ReadError(CodedInputStream& in, ExchangeHead* head) {
          head->error.ParseFromString(bytes);
 }
 
-bool ReadExchangeField(CodedInputStream& in, std::uint32_t tag, OutputPlace place,
-                       StepAnswer* answer, ExchangeHead* head) {
+bool ReadExchangeField(CodedInputStream& in, std::uint32_t tag, std::uint64_t operation,
+                       OutputPlace place, StepAnswer* answer, ExchangeHead* head) {
   using Response = v1::ExchangeResponse;
   if (tag == DelimitedTag(Response::kForwardFieldNumber) ||
       tag == DelimitedTag(Response::kBackwardFieldNumber)) {
@@ -198,12 +199,15 @@ bool ReadExchangeField(CodedInputStream& in, std::uint32_t tag, OutputPlace plac
     head->has_more = value != 0;
     return true;
   }
+  if (tag == VarintTag(Response::kOperationFieldNumber)) {
+    return in.ReadVarint64(&head->operation) && head->operation == operation;
+  }
   return WireFormatLite::SkipField(&in, tag);
 }
 
 absl::Status NotRead(const StepAnswer& answer) {
   if (!answer.misfit.ok()) return answer.misfit;
-  return absl::InternalError("the answer does not parse");
+  return absl::InternalError("the answer does not parse, or is of another operation");
 }
 
 // Calls field(stream, tag) for each field of a whole message.
@@ -226,17 +230,17 @@ grpc::ByteBuffer RequestBytes(const std::string& fields, const TensorView& tenso
 }
 
 grpc::ByteBuffer ExchangeBytes(int number, const std::string& fields, const TensorView& tensor,
-                               Piece piece, bool has_more, MemoryLoan& loan) {
+                               Piece piece, const ExchangeFrame& frame, MemoryLoan& loan) {
   const std::string head = RequestHead(fields, tensor, piece.byte_size);
-  // has_more first, so that the piece ends the message.
-  return Join(HasMoreField(has_more) + DelimitedHead(number, head.size() + piece.byte_size) + head,
+  // The frame first, so that the piece ends the message.
+  return Join(FrameFields(frame) + DelimitedHead(number, head.size() + piece.byte_size) + head,
               piece, loan);
 }
 
-grpc::ByteBuffer ExchangeDataBytes(Piece piece, bool has_more, MemoryLoan& loan) {
-  return Join(HasMoreField(has_more) +
-                  DelimitedHead(v1::ExchangeRequest::kDataFieldNumber, piece.byte_size),
-              piece, loan);
+grpc::ByteBuffer ExchangeDataBytes(Piece piece, const ExchangeFrame& frame, MemoryLoan& loan) {
+  return Join(
+      FrameFields(frame) + DelimitedHead(v1::ExchangeRequest::kDataFieldNumber, piece.byte_size),
+      piece, loan);
 }
 
 std::optional<std::size_t> ByteSizeOf(DataType dtype, const std::vector<std::int64_t>& shape) {
@@ -263,10 +267,10 @@ absl::Status ReadAnswer(const grpc::ByteBuffer& bytes, OutputPlace place, StepAn
   return good ? absl::OkStatus() : NotRead(*answer);
 }
 
-absl::Status ReadExchange(const grpc::ByteBuffer& bytes, OutputPlace place, StepAnswer* answer,
-                          ExchangeHead* head) {
+absl::Status ReadExchange(const grpc::ByteBuffer& bytes, std::uint64_t operation, OutputPlace place,
+                          StepAnswer* answer, ExchangeHead* head) {
   const bool good = ReadAll(bytes, [&](CodedInputStream& in, std::uint32_t tag) {
-    return ReadExchangeField(in, tag, place, answer, head);
+    return ReadExchangeField(in, tag, operation, place, answer, head);
   });
   return good ? absl::OkStatus() : NotRead(*answer);
 }

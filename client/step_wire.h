@@ -50,26 +50,37 @@ struct Piece {
 grpc::ByteBuffer RequestBytes(const std::string& fields, const TensorView& tensor, Piece piece,
                               MemoryLoan& loan);
 
+// The fields that every ExchangeRequest has.
+struct ExchangeFrame {
+  std::uint64_t operation = 0;
+  bool has_more = false;
+};
+
 // The same as the first message of an operation in an Exchange. `number` is the field of
 // ExchangeRequest.
 grpc::ByteBuffer ExchangeBytes(int number, const std::string& fields, const TensorView& tensor,
-                               Piece piece, bool has_more, MemoryLoan& loan);
+                               Piece piece, const ExchangeFrame& frame, MemoryLoan& loan);
 
 // A further message of an operation.
-grpc::ByteBuffer ExchangeDataBytes(Piece piece, bool has_more, MemoryLoan& loan);
+grpc::ByteBuffer ExchangeDataBytes(Piece piece, const ExchangeFrame& frame, MemoryLoan& loan);
 
 // Reads a ForwardResponse or BackwardResponse. INTERNAL if it does not parse, INVALID_ARGUMENT if
 // the answer's size is not that of `place`, of which nothing is written then.
 absl::Status ReadAnswer(const grpc::ByteBuffer& bytes, OutputPlace place, StepAnswer* answer);
 
-// Reads a message of an Exchange's answer, as ReadAnswer; `error` is set if it is one.
+// What an ExchangeResponse says beside its part of the answer; `error` is set if it is one.
 struct ExchangeHead {
+  std::uint64_t operation = 0;
   bool has_more = false;
   bool is_error = false;
   v1::Error error;
 };
-absl::Status ReadExchange(const grpc::ByteBuffer& bytes, OutputPlace place, StepAnswer* answer,
-                          ExchangeHead* head);
+
+// Reads a message of an Exchange's answer to `operation`. Errors as ReadAnswer, and INTERNAL if it
+// answers another operation: then nothing of it is kept, unless its number comes behind its data.
+// Servers of before answer no number.
+absl::Status ReadExchange(const grpc::ByteBuffer& bytes, std::uint64_t operation, OutputPlace place,
+                          StepAnswer* answer, ExchangeHead* head);
 
 }  // namespace dropout
 

@@ -25,7 +25,9 @@ gpr_timespec DeadlineOf(TimeLeft time_left) {
 }  // namespace
 
 // A stream and the one operation at a time that it carries. All of it happens on the
-// caller's thread, which writes pieces while answers come back. Not thread-safe.
+// caller's thread, which writes pieces while answers come back. Once an operation has failed
+// before all of its pieces were sent the stream is of no further use: what becomes of those under
+// way could be taken for the next operation's. Not thread-safe.
 class ExchangeStream {
  public:
   ExchangeStream(std::shared_ptr<Channel> channel, const std::string& session_id,
@@ -59,27 +61,32 @@ class ExchangeStream {
     bool is_sent = false;
     bool is_answered = false;
     is_read_ = false;
+    ++operation_;
     // After the last message of the answer only a write under way is waited for.
     while (!is_answered || (pending_ & kWrite) != 0) {
       if (!is_answered && (pending_ & (kStart | kWrite)) == 0 && !is_sent && !broken_) {
-        Write(NextMessage(call, piece_bytes, loan, &sent, &is_sent));
+        Write(NextMessage(call, piece_bytes, operation_, loan, &sent, &is_sent));
       }
       if (!is_answered && (pending_ & (kStart | kRead)) == 0 && !broken_) Read();
-      if (broken_) return Broken();
-      if (!Await(deadline)) {
-        broken_ = true;
-        context_.TryCancel();
-        while (pending_ != 0) Await(gpr_inf_future(GPR_CLOCK_MONOTONIC));
-        return absl::DeadlineExceededError("Deadline Exceeded");
-      }
+      if (broken_) return Broken(deadline);
+      if (!Await(deadline)) return TimeOut();
       if (!std::exchange(is_read_, false)) continue;
       ExchangeHead head;
-      if (absl::Status read = ReadExchange(incoming_, call.place, &answer, &head); !read.ok()) {
-        broken_ = true;
+      if (absl::Status read = ReadExchange(incoming_, operation_, call.place, &answer, &head);
+          !read.ok()) {
+        Abandon();
         return read;
       }
-      if (head.is_error) error = ToAbslStatus(head.error);
+      if (head.is_error) {
+        error = ToAbslStatus(head.error);
+        // A server that knows no numbers may answer further pieces of the operation too.
+        if (!is_sent || (head.operation == 0 && call.tensor.byte_size > piece_bytes)) Abandon();
+      }
       is_answered = head.is_error || !head.has_more;
+      if (is_answered && !is_sent && error.ok()) {
+        Abandon();
+        return absl::InternalError("the answer ended before its request");
+      }
     }
     if (!error.ok()) return error;
     return answer;
@@ -91,16 +98,18 @@ class ExchangeStream {
   static void* Tag(int operation) { return reinterpret_cast<void*>(std::intptr_t{operation}); }
 
   static grpc::ByteBuffer NextMessage(const StepCall& call, std::size_t piece_bytes,
-                                      MemoryLoan& loan, std::size_t* sent, bool* is_sent) {
+                                      std::uint64_t operation, MemoryLoan& loan, std::size_t* sent,
+                                      bool* is_sent) {
     const bool is_first = *sent == 0;
     const Piece piece = {static_cast<const char*>(call.tensor.data) + *sent,
                          std::min(piece_bytes, call.tensor.byte_size - *sent)};
     *sent += piece.byte_size;
     *is_sent = *sent == call.tensor.byte_size;
-    if (!is_first) return ExchangeDataBytes(piece, !*is_sent, loan);
+    const ExchangeFrame frame = {operation, !*is_sent};
+    if (!is_first) return ExchangeDataBytes(piece, frame, loan);
     const int number = call.is_forward ? v1::ExchangeRequest::kForwardFieldNumber
                                        : v1::ExchangeRequest::kBackwardFieldNumber;
-    return ExchangeBytes(number, call.fields, call.tensor, piece, !*is_sent, loan);
+    return ExchangeBytes(number, call.fields, call.tensor, piece, frame, loan);
   }
 
   void Write(const grpc::ByteBuffer& message) {
@@ -122,16 +131,35 @@ class ExchangeStream {
     pending_ &= ~operation;
     if (operation == kRead) is_read_ = good;
     if (!good) broken_ = true;
+    is_write_lost_ = is_write_lost_ || (!good && operation == kWrite);
     return true;
   }
 
+  // Ends the stream, and waits until gRPC has nothing more to do with the caller's memory.
+  void Abandon() {
+    broken_ = true;
+    context_.TryCancel();
+    while (pending_ != 0) Await(gpr_inf_future(GPR_CLOCK_MONOTONIC));
+  }
+
+  absl::Status TimeOut() {
+    Abandon();
+    return absl::DeadlineExceededError("Deadline Exceeded");
+  }
+
   // The status of a stream that has ended by itself.
-  absl::Status Broken() {
+  absl::Status Broken(gpr_timespec deadline) {
+    // gRPC has no status before all that has come is read, or given up; after a reset of the stream
+    // a read may wait without end.
+    if (is_write_lost_) context_.TryCancel();
     grpc::Status status;
     pending_ |= kFinish;
     stream_->Finish(&status, Tag(kFinish));
-    while (pending_ != 0) Await(gpr_inf_future(GPR_CLOCK_MONOTONIC));
-    if (status.ok()) return absl::UnavailableError("the server ended the stream");
+    while (pending_ != 0) {
+      if (!Await(deadline)) return TimeOut();
+    }
+    const bool is_own = is_write_lost_ && status.error_code() == grpc::StatusCode::CANCELLED;
+    if (status.ok() || is_own) return absl::UnavailableError("the server ended the stream");
     return ToAbslStatus(status, context_);
   }
 
@@ -141,8 +169,10 @@ class ExchangeStream {
   grpc::CompletionQueue queue_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
   grpc::ByteBuffer incoming_;
-  int pending_ = 0;       // What is under way.
-  bool is_read_ = false;  // A message has come in.
+  std::uint64_t operation_ = 0;  // The number of the last one that began.
+  int pending_ = 0;              // What is under way.
+  bool is_read_ = false;         // A message has come in.
+  bool is_write_lost_ = false;
   bool broken_ = false;
 };
 
