@@ -79,10 +79,12 @@ absl::StatusOr<std::shared_ptr<Session>> SessionKeeper::Load(std::string_view ke
   return registry_.Adopt(std::move(session));
 }
 
-// The store's answer about a session, with the document unless the copy's version is the store's.
-absl::StatusOr<StoreAnswer> SessionKeeper::QueryAbout(Session& session, StoreQuery query) {
+// The store's answer about a session, with the document unless the copy's version is the store's,
+// and the history that it is of.
+absl::StatusOr<StoreAnswer> SessionKeeper::QueryAbout(Session& session, StoreQuery query,
+                                                      std::uint64_t& history) {
   while (true) {
-    const std::uint64_t history = store_->history();
+    history = store_->history();
     if (session.history() != history) {
       const std::unique_lock lock(session.changes());
       session.set_version(0);
@@ -104,7 +106,8 @@ absl::StatusOr<StoreAnswer> SessionKeeper::Ask(std::shared_ptr<Session>& session
   query.fields = std::move(fields);
   query.fields.push_back(mine.name);
   query.expire_time = RenewalDue(*session);
-  auto answer = QueryAbout(*session, query);
+  std::uint64_t history = 0;
+  auto answer = QueryAbout(*session, query, history);
   if (!answer.ok()) {
     if (IsNotThere(answer.status())) registry_.Forget(session);
     return Translate(answer.status(), KeyOf(*session));
@@ -117,11 +120,17 @@ absl::StatusOr<StoreAnswer> SessionKeeper::Ask(std::shared_ptr<Session>& session
     return answer;
   }
   was_stale = answer->document.has_value();
-  if (was_stale) {
+  if (!was_stale) return answer;
+  {
     const std::unique_lock lock(session->changes());
-    DROPOUTD_RETURN_IF_ERROR(Refresh(*session, answer->version, *answer->document));
+    if (session->history() == history) {
+      DROPOUTD_RETURN_IF_ERROR(Refresh(*session, answer->version, *answer->document));
+      return answer;
+    }
   }
-  return answer;
+  // Another call has met a later history meanwhile.
+  query.fields.pop_back();
+  return Ask(session, std::move(query.fields), was_stale);
 }
 
 // Until when the store should keep the session, if it does not keep it long enough.
@@ -174,9 +183,11 @@ absl::Status SessionKeeper::Refresh(Session& session, StoreVersion version,
 
 // Session's changes() are held.
 absl::Status SessionKeeper::Reload(Session& session) {
+  const std::uint64_t history = store_->history();  // At worst it is reloaded again.
   const auto answer = store_->Query(KeyOf(session), {});
   if (!answer.ok()) return Translate(answer.status(), KeyOf(session));
   session.set_version(0);
+  session.set_history(history);
   return Refresh(session, answer->version, *answer->document);
 }
 
@@ -248,6 +259,7 @@ absl::Status SessionKeeper::Change(std::string_view key,
     if (after == before) return absl::OkStatus();
     StoreChange stored = ChangeFrom(*session, before, after);
     stored.expected_version = session->version();
+    stored.expected_history = session->history();
     stored.conditions = {IncarnationField(session->incarnation())};
     const auto committed = store_->Commit(key, std::move(stored));
     if (committed.ok()) {

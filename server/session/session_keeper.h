@@ -26,7 +26,8 @@ namespace dropoutd {
 // A session, and a layer of it as it was at one moment.
 struct StepPlace {
   std::shared_ptr<Session> session;
-  StoreVersion version = 0;  // Of the session, at that moment.
+  StoreVersion version = 0;   // Of the session, at that moment,
+  std::uint64_t history = 0;  // and the history of the store that it is of.
   LayerSnapshot layer;
 };
 
@@ -129,11 +130,13 @@ class SessionKeeper {
  private:
   std::string_view KeyOf(const Session& session) const { return session.session_id(); }
   absl::Status Translate(const absl::Status& status, std::string_view key) const;
+  absl::Status WhyAborted(const StepPlace& place, absl::Status otherwise) const;
   WallTime StoredExpiry(const Session& session) const;
 
   absl::StatusOr<std::shared_ptr<Session>> FindHere(std::string_view key);
   absl::StatusOr<std::shared_ptr<Session>> Load(std::string_view key);
-  absl::StatusOr<StoreAnswer> QueryAbout(Session& session, StoreQuery query);
+  absl::StatusOr<StoreAnswer> QueryAbout(Session& session, StoreQuery query,
+                                         std::uint64_t& history);
   absl::StatusOr<StoreAnswer> Ask(std::shared_ptr<Session>& session,
                                   std::vector<std::string> fields, bool& was_stale);
   void EndInOwnStore(const std::shared_ptr<Session>& session);

@@ -29,6 +29,17 @@ std::vector<StepKey> KeysOf(const LayerSnapshot& layer, const StepKey& asked) {
   return keys;
 }
 
+// What tells whether the session's copy has changed since. Its changes() are held.
+void SetMoment(StepPlace& place) {
+  place.version = place.session->version();
+  place.history = place.session->history();
+}
+
+bool IsOfThisMoment(const StepPlace& place) {
+  const std::shared_lock lock(place.session->changes());
+  return place.version == place.session->version() && place.history == place.session->history();
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<std::string>> SessionKeeper::ReadField(std::string_view key,
@@ -118,7 +129,7 @@ absl::StatusOr<StepPlace> SessionKeeper::FindStep(std::string_view key, std::str
     absl::StatusOr<LayerSnapshot> layer;
     {
       const std::shared_lock lock(place.session->changes());
-      place.version = place.session->version();
+      SetMoment(place);
       layer = place.session->Snapshot(layer_id, step_key);
     }
     if (!is_shared && !layer.ok()) return layer.status();
@@ -135,7 +146,8 @@ absl::StatusOr<StepPlace> SessionKeeper::FindStep(std::string_view key, std::str
     bool was_stale = false;
     DROPOUTD_ASSIGN_OR_RETURN(const StoreAnswer answer,
                               Ask(place.session, std::move(names), was_stale));
-    if (was_stale) continue;  // The layer may be another by now.
+    // The layer may be another by now, here or in the store.
+    if (was_stale || !IsOfThisMoment(place)) continue;
     DROPOUTD_RETURN_IF_ERROR(layer.status());
     place.layer = *std::move(layer);
     if (wants_record) DROPOUTD_RETURN_IF_ERROR(AdoptRecord(place, answer.fields, keys));
@@ -149,7 +161,7 @@ absl::StatusOr<StepPlace> SessionKeeper::FindHere(std::string_view key, std::str
   StepPlace place;
   DROPOUTD_ASSIGN_OR_RETURN(place.session, FindHere(key));
   const std::shared_lock lock(place.session->changes());
-  place.version = place.session->version();
+  SetMoment(place);
   DROPOUTD_ASSIGN_OR_RETURN(place.layer, place.session->Snapshot(layer_id, step_key));
   return place;
 }
@@ -159,6 +171,7 @@ absl::StatusOr<bool> SessionKeeper::WriteRecord(const StepPlace& place, StepReco
   record.nonce = RandomSeed();
   StoreChange change;
   change.expected_version = place.version;
+  change.expected_history = place.history;
   change.conditions = {IncarnationField(session.incarnation())};
   change.writes = {
       {StepField(place.layer.state->uid, *place.layer.key), EncodeRecord(record, nullptr)}};
@@ -182,27 +195,25 @@ std::future<absl::StatusOr<bool>> SessionKeeper::StartRecord(const StepPlace& pl
   record.nonce = RandomSeed();
   StoreChange change;
   const std::string name = StepField(uid, at);
+  change.expected_history = place.history;
   change.conditions = {IncarnationField(place.session->incarnation())};
   if (only_if_absent) change.conditions.push_back({name, std::nullopt});
   change.writes.push_back({name, EncodeRecord(record, input)});
   const auto promise = std::make_shared<std::promise<absl::StatusOr<bool>>>();
   std::future<absl::StatusOr<bool>> written = promise->get_future();
-  store_->StartCommit(
-      KeyOf(*place.session), std::move(change),
-      [this, promise, session = place.session, only_if_absent](const auto& committed) {
-        if (committed.status().code() == absl::StatusCode::kAborted) {
-          // Or the session is another by now.
-          if (only_if_absent) {
-            promise->set_value(false);
-          } else {
-            promise->set_value(Translate(absl::NotFoundError(""), KeyOf(*session)));
-          }
-        } else if (!committed.ok()) {
-          promise->set_value(Translate(committed.status(), KeyOf(*session)));
-        } else {
-          promise->set_value(true);
-        }
-      });
+  store_->StartCommit(KeyOf(*place.session), std::move(change),
+                      [this, promise, place, only_if_absent](const auto& committed) {
+                        const std::string_view key = KeyOf(*place.session);
+                        if (committed.ok()) return promise->set_value(true);
+                        if (committed.status().code() != absl::StatusCode::kAborted) {
+                          return promise->set_value(Translate(committed.status(), key));
+                        }
+                        const absl::Status why = WhyAborted(place, SessionNotFound(key));
+                        // There was a record, or the session is another by now.
+                        if (only_if_absent && !absl::IsUnavailable(why))
+                          return promise->set_value(false);
+                        promise->set_value(why);
+                      });
   return written;
 }
 
@@ -260,6 +271,13 @@ absl::StatusOr<StreamPlace> SessionKeeper::ReadStream(const StepPlace& place) {
   return stream;
 }
 
+// Why a change was aborted: the store's history is another than that which the place is of, or
+// `otherwise`.
+absl::Status SessionKeeper::WhyAborted(const StepPlace& place, absl::Status otherwise) const {
+  if (store_->history() == place.history) return otherwise;
+  return MakeError(Reason::kStoreUnavailable, "another store has taken over during the call");
+}
+
 absl::Status SessionKeeper::CommitDraw(const StepPlace& place, const StreamPlace& from,
                                        std::string state, StepRecord& record) {
   const std::uint64_t uid = place.layer.state->uid;
@@ -267,12 +285,15 @@ absl::Status SessionKeeper::CommitDraw(const StepPlace& place, const StreamPlace
   const std::string step = StepField(uid, at);
   record.nonce = RandomSeed();
   StoreChange change;
+  change.expected_history = place.history;
   change.conditions = {IncarnationField(place.session->incarnation()),
                        {StreamField(), from.state},
                        {step, from.step}};
   change.writes = {{StreamField(), std::move(state)}, {step, EncodeRecord(record, nullptr)}};
   const auto committed = store_->Commit(KeyOf(*place.session), std::move(change));
-  if (committed.status().code() == absl::StatusCode::kAborted) return committed.status();
+  if (committed.status().code() == absl::StatusCode::kAborted) {
+    return WhyAborted(place, committed.status());
+  }
   return Translate(committed.status(), KeyOf(*place.session));
 }
 

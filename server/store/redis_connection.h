@@ -3,6 +3,7 @@
 #define DROPOUTD_SERVER_STORE_REDIS_CONNECTION_H_
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -56,6 +57,10 @@ class RedisConnection {
   // Names the server's process.
   const std::string& run_id() const { return run_id_; }
 
+  // Whoever uses the connection numbers the histories that its server's process begins.
+  std::uint64_t history() const { return history_; }
+  void set_history(std::uint64_t history) { history_ = history; }
+
   // Queues a call of a script, and takes the answer of the first one that has none. What the
   // server does not know yet it is told.
   void Append(const RedisScript& script, const RedisArguments& keys,
@@ -74,6 +79,7 @@ class RedisConnection {
   redisContext* context_;
   bool is_demoted_ = false;  // Its server takes no writes any more; another one may.
   std::string run_id_;
+  std::uint64_t history_ = 0;
 };
 
 }  // namespace dropoutd

@@ -6,6 +6,7 @@
 #include <array>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -26,6 +27,7 @@ constexpr std::string_view kAllKeys = "dropout:keys";
 constexpr std::string_view kAllExpiries = "dropout:expiry";
 constexpr std::string_view kDocument = "document";
 
+absl::Status HasChanged() { return absl::AbortedError("the session has changed"); }
 absl::Status NotThere() { return absl::NotFoundError("the store has no such session"); }
 absl::Status Damaged() {
   return MakeError(Reason::kStoreCorrupt,
@@ -102,8 +104,13 @@ absl::StatusOr<StoreVersion> CommittedVersion(const absl::StatusOr<RedisReply>& 
   const Parts parts(**reply);
   if (parts.word() == "ok" && parts.size() == 2) return static_cast<StoreVersion>(parts.Number(1));
   if (parts.word() == "none") return NotThere();
-  if (parts.word() == "aborted") return absl::AbortedError("the session has changed");
+  if (parts.word() == "aborted") return HasChanged();
   return parts.word() == "bad" ? Damaged() : Nonsense();
+}
+
+// Whether a change is of another history than the connection that would carry it.
+bool IsOfAnother(const std::optional<std::uint64_t>& history, const RedisConnection& connection) {
+  return history.has_value() && *history != connection.history();
 }
 
 bool IsUnknownScript(const absl::Status& status) {
@@ -146,11 +153,14 @@ absl::StatusOr<std::unique_ptr<RedisConnection>> RedisStore::TakeConnection() {
 
 absl::StatusOr<std::unique_ptr<RedisConnection>> RedisStore::Connect() {
   DROPOUTD_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(address_));
+  std::vector<std::unique_ptr<RedisConnection>> old;  // End outside of the lock.
   const std::lock_guard lock(mutex_);
   if (connection->run_id() != run_id_) {
     run_id_ = connection->run_id();
     ++history_;
+    old.swap(idle_);
   }
+  connection->set_history(history_);
   return connection;
 }
 
@@ -163,6 +173,8 @@ void RedisStore::GiveBack(std::unique_ptr<RedisConnection> connection) {
     return;
   }
   const std::lock_guard lock(mutex_);
+  // One to a process that another has taken over from would answer as if that had not been.
+  if (connection->history() != history_) return;
   if (idle_.size() < kMostIdle) idle_.push_back(std::move(connection));
 }
 
@@ -217,7 +229,8 @@ void RedisStore::Writer::Run() {
 // What is lost with the connection may have been done or not; who asked is told so.
 void RedisStore::Writer::Send(std::deque<Job>& jobs) {
   const RedisScript& script = Scripts().commit;
-  if (connection_ == nullptr || connection_->is_broken()) {
+  if (connection_ == nullptr || connection_->is_broken() ||
+      connection_->history() != store_.history()) {
     auto connection = store_.Connect();
     if (!connection.ok()) {
       for (const Job& job : jobs) job.done(connection.status());
@@ -227,6 +240,11 @@ void RedisStore::Writer::Send(std::deque<Job>& jobs) {
   }
   std::vector<CommitCall> calls;
   calls.reserve(jobs.size());
+  std::erase_if(jobs, [&](const Job& job) {
+    if (!IsOfAnother(job.change.expected_history, *connection_)) return false;
+    job.done(HasChanged());
+    return true;
+  });
   for (const Job& job : jobs) {
     const CommitCall& call =
         calls.emplace_back(job.key, job.change, store_.FromNow(job.change.expire_time));
@@ -256,6 +274,10 @@ void RedisStore::StartCommit(std::string_view key, StoreChange change, Committed
 absl::StatusOr<StoreVersion> RedisStore::Commit(std::string_view key, StoreChange change) {
   const CommitCall call(key, change, FromNow(change.expire_time));
   DROPOUTD_ASSIGN_OR_RETURN(auto connection, TakeConnection());
+  if (IsOfAnother(change.expected_history, *connection)) {
+    GiveBack(std::move(connection));
+    return HasChanged();
+  }
   const auto reply = connection->Call(Scripts().commit, call.Keys(), call.arguments);
   GiveBack(std::move(connection));
   return CommittedVersion(reply);

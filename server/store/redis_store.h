@@ -89,6 +89,7 @@ class RedisStore final : public Store {
 
   // A new connection; one to another process begins another history.
   absl::StatusOr<std::unique_ptr<RedisConnection>> Connect();
+  // One that is of the history of now.
   absl::StatusOr<std::unique_ptr<RedisConnection>> TakeConnection();
   void GiveBack(std::unique_ptr<RedisConnection> connection);
 
@@ -101,7 +102,7 @@ class RedisStore final : public Store {
   const RedisAddress address_;
   const Now now_;
   std::mutex mutex_;
-  std::vector<std::unique_ptr<RedisConnection>> idle_;
+  std::vector<std::unique_ptr<RedisConnection>> idle_;  // Of the history of now.
   std::string run_id_;  // Of the process that was last connected to.
   std::atomic<std::uint64_t> history_{0};
   std::vector<std::unique_ptr<Writer>> writers_;

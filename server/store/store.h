@@ -31,6 +31,9 @@ struct StoreField {
 struct StoreChange {
   // The version that the session must have, 0 for none yet; nothing: any but 0.
   std::optional<StoreVersion> expected_version;
+  // The history() that the change is of: in another one an equal version, or a layer's equal
+  // revision, may stand for something else.
+  std::optional<std::uint64_t> expected_history;
   std::optional<std::string> document;   // Replaces the document and adds 1 to the version.
   std::vector<StoreField> conditions;    // What these fields must be before the change.
   std::vector<StoreField> writes;        // What they are after it.
@@ -79,14 +82,14 @@ class Store {
   virtual bool is_shared() const = 0;
 
   // Changes whenever the store may have lost what it once answered, because another Redis has taken
-  // over or one was restarted: versions from before say nothing any more. Constant in a store that
-  // loses nothing.
+  // over or one was restarted: versions of earlier histories are not comparable. It only grows, and
+  // is constant in a store that loses nothing.
   virtual std::uint64_t history() const = 0;
 
   // OK if the store can be read and written at this moment.
   virtual absl::Status Check() = 0;
 
-  // ABORTED, with no reason, if the expected version or a condition does not hold;
+  // ABORTED, with no reason, if the expected version or history or a condition does not hold;
   // NOT_FOUND, with no reason, if the session is not there and expected_version is not 0.
   using Committed = std::function<void(absl::StatusOr<StoreVersion>)>;
   // Calls `done` once, from any thread, perhaps before it returns. Changes of one session that
