@@ -102,19 +102,6 @@ void Admission::Refund(std::string_view tenant, std::int64_t bytes) {
   if (!tenant.empty()) PartyOf(tenant).bytes -= bytes;
 }
 
-absl::Status Admission::Charge(std::string_view tenant, std::int64_t bytes) {
-  Party* const party = tenant.empty() ? nullptr : &PartyOf(tenant);
-  if (party != nullptr) DROPOUTD_RETURN_IF_ERROR(party->Charge(bytes, "the tenant"));
-  absl::Status status = total_.Charge(bytes, "the server");
-  if (!status.ok() && party != nullptr) party->bytes -= bytes;
-  return status;
-}
-
-void Admission::Refund(std::string_view tenant, std::int64_t bytes) {
-  total_.bytes -= bytes;
-  if (!tenant.empty()) PartyOf(tenant).bytes -= bytes;
-}
-
 Admission::Party& Admission::PartyOf(std::string_view tenant) {
   {
     const std::shared_lock lock(mutex_);
