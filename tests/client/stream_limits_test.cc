@@ -102,7 +102,7 @@ TEST_P(StreamLimitsTest, AnAnswerIsTheCallersOwn) {
 
 INSTANTIATE_TEST_SUITE_P(Limits, StreamLimitsTest,
                          testing::Values(Limit{"--max_calls_per_second=100", 4096, 60'000},
-                                         Limit{"--max_bytes_in_flight=1MiB", 150'000, 150'000},
+                                         Limit{"--max_bytes_in_flight=1MiB", 200'000, 1'000'000},
                                          Limit{"--max_bytes_in_flight=64KiB", 4096, 60'000}));
 
 }  // namespace
