@@ -25,7 +25,8 @@ struct OutputPlace {
   std::size_t byte_size = 0;
 };
 
-// What a tensor of this type and shape has; nothing if that makes no sense.
+// The byte size of a tensor of this type and shape; nothing for an unknown type, a negative
+// dimension, or a size that overflows.
 std::optional<std::size_t> ByteSizeOf(DataType dtype, const std::vector<std::int64_t>& shape);
 
 // INVALID_ARGUMENT if memory of the caller's has not exactly the answer's size.

@@ -36,8 +36,8 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions* options) {
   app.add_flag("--json", options->json, "Print answers, and errors of calls, as JSON");
   AddNonNegative(
       &app, "--timeout", "SECONDS", &options->timeout_seconds,
-      "Time for one call, in seconds. A server that is away is waited for so long, except "
-      "by health and call; 0: no limit (default 60)")
+      "Time limit for one call, in seconds. Until then every command except health and call "
+      "waits for a server that is away; 0: no limit (default 60)")
       ->check(CLI::Range(0.0, kMaxTimeoutSeconds).description(""));
   std::set<std::string> transports;
   for (const auto& [name, transport] : Transports()) transports.insert(name);

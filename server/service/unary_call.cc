@@ -27,9 +27,9 @@ grpc_slice SliceOf(const std::string& text) {
 
 }  // namespace
 
-// A call, from its headers until its answer has been sent. It keeps its place in the gate so
-// long, because its request and its answer are in memory so long: a client that does not
-// read must not make room for further calls.
+// A call, from its headers until its answer has been sent. It holds its admission until then,
+// because its request and its answer occupy memory until then: a client that does not read its
+// answer must not make room for further calls.
 //
 // Speaks to gRPC's core, in two batches: one reads the request, one sends the answer and waits for
 // the stream's end. The reactors of the C++ layer need two more, and another thread for the end.

@@ -212,7 +212,8 @@ absl::Status Engine::StartForward(StepRun& run) {
   if (!state.record.has_value() || keeper_.store() == nullptr) return absl::OkStatus();
   // What is kept here is found to have no place before the store has it.
   DROPOUTD_RETURN_IF_ERROR(keeper_.CheckRoom(state.place));
-  // The store writes while the elements are worked on, but for an input, which is not here yet.
+  // The store writes while the elements are worked on. An input is not here yet: its record is
+  // written at the end.
   if (state.retaining == nullptr) StartRecord(state);
   return absl::OkStatus();
 }

@@ -103,7 +103,7 @@ bool Decode(std::string_view bytes, T& fields) {
 constexpr std::uint64_t kMostCounted = std::uint64_t{1} << 62;
 constexpr std::int64_t kMostTtl = Nanoseconds(std::chrono::hours(24 * 365 * 30)).count();
 
-// Whether a layer has all that its configuration needs, but for what stands in other records.
+// Whether a layer has all that its configuration needs, other records aside.
 bool IsWhole(const LayerImage& layer, const SessionImage& session) {
   const bool has_parameters = layer.parameters_version != 0;
   return layer.uid != 0 && layer.uid < session.next_uid &&

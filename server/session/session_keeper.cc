@@ -399,9 +399,9 @@ std::size_t SessionKeeper::Sweep() {
   if (store_ == nullptr) return expired.size();
   static_cast<void>(store_->RemoveExpired());
   if (registry_.size() <= kCopiesKept) return expired.size();
-  // The store keeps the end that it has, which is never before the copy's, but for up to an eighth
-  // of the ttl after it. To write the copy's end back would shorten the life of a session that a
-  // call has found in the store meanwhile.
+  // The store keeps the end that it has: the copy's, or up to an eighth of the ttl later. To write
+  // the copy's end back would shorten the life of a session that a call has found in the store
+  // meanwhile.
   return expired.size() + registry_.TakeIdle(kIdle).size();
 }
 

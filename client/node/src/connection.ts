@@ -75,8 +75,8 @@ export class Connection {
   }
 
   /**
-   * Sends a call, again where that is safe. Throws DropoutError, or TypeError or RangeError where
-   * a field of the request cannot be what it is.
+   * Sends a call, again where that is safe. Throws DropoutError, or TypeError or RangeError for
+   * a field of the request that has a value it cannot have.
    */
   async call(
     rpc: string,
