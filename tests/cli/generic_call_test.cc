@@ -132,8 +132,8 @@ TEST_F(GenericCallTest, RequestsThatDoNotFit) {
 TEST_F(GenericCallTest, StreamsMessagesInOrder) {
   ASSERT_TRUE(
       Call("Exchange", {R"({"data": "YQ==", "has_more": true})", R"({"data": "Yg=="})"}).ok());
-  EXPECT_THAT(answers_, ElementsAre(R"({"has_more":true,"data":"YQ=="})",
-                                    R"({"has_more":false,"data":"Yg=="})"));
+  EXPECT_THAT(answers_, ElementsAre(R"({"has_more":true,"operation":"0","data":"YQ=="})",
+                                    R"({"has_more":false,"operation":"0","data":"Yg=="})"));
 }
 
 TEST_F(GenericCallTest, EmptyStream) {

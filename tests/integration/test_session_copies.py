@@ -105,7 +105,7 @@ class CommandsTest(CliTest):
                                f"{file.stat().st_size} bytes\n")
         self.assertTrue(file.read_bytes().startswith(b"dropout session\n"))
         copy = self.ctl_json("session", "import", str(file), "--id=imported")
-        self.assertEqual((copy["session_id"], copy["seed"]), ("imported", 3))
+        self.assertEqual((copy["session_id"], copy["seed"]), ("imported", "3"))
         self.assertEqual(self.backward("imported"), self.y)
         self.assertEqual(self.ctl_json("session", "import", str(file), "--id=imported"),
                          {**copy, "expire_time": unittest.mock.ANY})
