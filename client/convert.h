@@ -19,7 +19,7 @@ void ToProto(const TensorView& tensor, v1::Tensor* message);
 void ToProto(const Layer& layer, v1::Layer* message);
 
 // INVALID_ARGUMENT, which names `field`, for a layer with neither p nor a schedule that does not
-// learn p (concrete).
+// learn p (concrete, which starts at 0.1).
 absl::Status CheckP(const Layer& layer, absl::string_view field);
 
 void ToProto(const Parameter& parameter, v1::Parameter* message);

@@ -157,7 +157,10 @@ void AddMode(CLI::App& app, Context& context) {
 void AddLayerCommands(CLI::App& app, Context& context) {
   CLI::App* group = app.add_subcommand("layer", "Make, show, list, change and delete layers");
   group->require_subcommand(1);
-  AddLayerCommand(group, context, "create", "Make a layer and print it", true, Create);
+  AddLayerCommand(group, context, "create",
+                  "Make a layer and print it; it needs --p or --schedule, or the variant concrete, "
+                  "which learns p from 0.1 on",
+                  true, Create);
   AddLayerCommand(group, context, "get", "Print a layer", false,
                   [](Context& c, const LayerArguments& arguments) {
                     PrintLayer(c, FindLayer(c, arguments.session_id, arguments.layer_id));

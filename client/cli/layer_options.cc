@@ -97,8 +97,7 @@ absl::Status ApplyField(const std::string& name, const std::string& text, Varian
 
 void AddLayerOptions(CLI::App* app, LayerOptions* options) {
   AddParsed(
-      app, "--p", "P",
-      "Probability that an element is dropped, in [0, 1); a new layer needs it or --schedule",
+      app, "--p", "P", "Probability that an element is dropped, in [0, 1)",
       [options](const std::string& text) { return ParseNumber(text, &options->p.emplace()); });
   AddEnum(app, "--generator", &options->generator, "Source of random bits (default philox)");
   AddEnum(app, "--scaling", &options->scaling,

@@ -139,7 +139,8 @@ class CliFamilyTest(unittest.TestCase):
             self.assertIn(f"{name},p=0.5", done.stderr.decode())
         self.assertEqual(self.json("layer", "list", session), {"layers": []})
         self.assertEqual(self.json("layer", "create", session, "zero", "--p", "0")["p"], 0)
-        self.json("layer", "create", session, "learns", "--variant", "concrete")
+        self.assertEqual(
+            self.json("layer", "create", session, "learns", "--variant", "concrete")["p"], 0.1)
         self.json("layer", "create", session, "scheduled", "--schedule", "curriculum:0.5:0.01")
 
     def test_sequences(self):

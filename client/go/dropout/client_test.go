@@ -188,6 +188,9 @@ func TestALayerNeedsPOrASchedule(t *testing.T) {
 	must(session.CreateLayer(ctx, dropout.Bernoulli("zero", 0)))
 	learns := &pb.Layer{LayerId: "learns", Variant: &pb.Layer_Concrete{Concrete: &pb.Concrete{}}}
 	must(session.CreateLayer(ctx, learns))
+	if learns.P != 0 {
+		t.Error("the caller's layer is changed")
+	}
 	none.P = dropout.ZeroP
 	must(session.CreateLayer(ctx, none))
 	if !math.Signbit(none.P) {
@@ -200,6 +203,9 @@ func TestALayerNeedsPOrASchedule(t *testing.T) {
 	for _, layer := range must(session.Info(ctx)).Layers {
 		if layer.LayerId == "zero" && math.Signbit(layer.P) {
 			t.Error("the server has a negative zero")
+		}
+		if layer.LayerId == "learns" && layer.P != 0.1 {
+			t.Errorf("concrete starts at %v", layer.P)
 		}
 		must(session.UpdateLayer(ctx, layer))
 	}

@@ -15,6 +15,10 @@ import (
 // The server gets 0.
 var ZeroP = math.Copysign(0, -1)
 
+// firstLearnedP is where concrete starts if no P is given: at 0 nothing is dropped, so nothing
+// would be learned.
+const firstLearnedP = 0.1
+
 // ErrNoP is the error of a new layer with neither a P nor a Schedule, which would drop nothing.
 var ErrNoP = errors.New("P is not given")
 
@@ -39,7 +43,12 @@ func withP(layer *pb.Layer) (*pb.Layer, error) {
 		layer.P = 0
 		return layer, nil
 	}
-	if layer.Schedule == nil && layer.GetConcrete() == nil && layer.Revision == 0 {
+	if layer.Schedule == nil && layer.GetConcrete() != nil && layer.Revision == 0 {
+		layer = proto.Clone(layer).(*pb.Layer)
+		layer.P = firstLearnedP
+		return layer, nil
+	}
+	if layer.Schedule == nil && layer.Revision == 0 {
 		return nil, fmt.Errorf(
 			"layer %q: %w: set it to the probability that an element is dropped, in [0, 1), which is"+
 				" dropout.ZeroP for 0, or give a Schedule", layer.LayerId, ErrNoP)

@@ -166,6 +166,7 @@ class SessionsTest(ServerTest):
                      lambda: LayerConfig("new"), lambda: LayerConfig("new", None, Spatial())):
             self.assertRaisesRegex(ValueError, "p: not given for layer 'new'", make)
         self.session.create_layer("zero", p=0.0)
+        self.assertEqual(LayerConfig("learns", variant=Concrete()).p, 0.1)
         self.session.create_layer("learns", variant=Concrete())
         self.session.create_layer("scheduled", schedule=CurriculumSchedule(0.5, 0.01))
         # What a server sent has its p.

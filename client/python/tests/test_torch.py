@@ -63,6 +63,7 @@ class ModulesTest(ServerTest):
             for local in (False, True):
                 module = make(session=self.session, local=local)
                 self.assertTrue(torch.autograd.gradcheck(lambda x: module(x, step=3), (x,)))
+                self.assertTrue(torch.autograd.gradgradcheck(lambda x: module(x, step=3), (x,)))
 
     def test_local_is_remote_to_the_last_bit(self):
         for make, shape in self.each_kind():
@@ -545,6 +546,24 @@ class CheckpointTest(ServerTest):
             both = loss() + loss()
             with self.assertRaisesRegex(RuntimeError, "same state"):
                 both.backward()
+
+    def test_eval_before_the_recomputation(self):
+        for reentrant, local in self.MODES:
+            drop = RemoteDropout(0.5, session=self.session, local=local)
+            x = torch.ones(64, requires_grad=True)
+            y = checkpoint(lambda x: drop(x.exp()).exp(), x, use_reentrant=reentrant)
+            drop.eval()
+            with self.assertRaisesRegex(RuntimeError, "after the backward"):
+                y.sum().backward()
+
+    def test_a_checkpoint_in_eval(self):
+        for reentrant, local in self.MODES:
+            drop = RemoteDropout(0.5, session=self.session, local=local)
+            drop(torch.ones(4))
+            drop.eval()
+            x = torch.ones(4, requires_grad=True)
+            checkpoint(lambda x: drop(x.exp()), x, use_reentrant=reentrant).sum().backward()
+            self.assertTrue(torch.equal(x.grad, torch.ones(4).exp()))
 
     def test_a_forward_that_is_forgotten(self):
         drop = RemoteDropout(0.5, session=self.session, local=True)

@@ -234,8 +234,9 @@ SCHEDULES: Dict[str, Type] = {
 @dataclasses.dataclass(frozen=True)
 class LayerConfig:
     """A layer's whole configuration. `p` is given, also where it is 0, or `schedule`: ValueError
-    without both, because such a layer drops nothing. `mode` and `revision` are the server's in an
-    answer; `variant` is None in an answer of a kind that this version does not know."""
+    without both, because such a layer drops nothing. Concrete learns p, from 0.1 by default. `mode`
+    and `revision` are the server's in an answer; `variant` is None in an answer of a kind that this
+    version does not know."""
 
     layer_id: str
     p: float = cast(float, None)  # 0.0 where only a schedule is given.
@@ -249,10 +250,12 @@ class LayerConfig:
     def __post_init__(self) -> None:
         if self.p is not None:
             return
-        if self.schedule is None and not isinstance(self.variant, Concrete):
+        learns_p = isinstance(self.variant, Concrete)
+        if self.schedule is None and not learns_p:
             raise ValueError(f"p: not given for layer {self.layer_id!r}: give p=0.5, the probability "
                              "that an element is dropped, in [0, 1), or a schedule")
-        object.__setattr__(self, "p", 0.0)
+        # At p = 0 nothing is dropped, so nothing would be learned.
+        object.__setattr__(self, "p", 0.1 if learns_p and self.schedule is None else 0.0)
 
 
 def _fields_of(value: Any) -> Dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any, Callable, Dict, Iterator, Optional, Set, Tuple, Union
 import torch
 import torch.distributed
 from torch import nn
-from torch.autograd.function import once_differentiable
 
 from ..client import Layer, Session
 from ..errors import ModeError
@@ -120,12 +119,25 @@ class _Masked(torch.autograd.Function):
         return _tensors.through(call, x)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> Tuple[torch.Tensor, None, None]:
-        def call(sent: Any, out: Any) -> Any:
-            return ctx.layer.backward(sent, out=out, **ctx.place._asdict()).input_gradient
+        return _MaskedGradient.apply(gradient, ctx.layer, ctx.place), None, None
 
-        return _tensors.through(call, gradient), None, None
+
+class _MaskedGradient(torch.autograd.Function):
+    """Backward of a layer on the server. It is linear in the gradient and its own derivative, so
+    that derivatives of any order are right."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: torch.Tensor, layer: Layer, place: Place) -> torch.Tensor:
+        def call(sent: Any, out: Any) -> Any:
+            return layer.backward(sent, out=out, **place._asdict()).input_gradient
+
+        ctx.layer, ctx.place = layer, place
+        return _tensors.through(call, gradient)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Tuple[torch.Tensor, None, None]:
+        return _MaskedGradient.apply(gradient, ctx.layer, ctx.place), None, None
 
 
 class RemoteLayer(nn.Module):
@@ -193,6 +205,8 @@ class RemoteLayer(nn.Module):
         """step: this step's mask, in training; None: the next one, or that of the forward which
         this one recomputes."""
         if not self.training:
+            if is_inside_backward():
+                self._steps.check_evaluation(self._config.layer_id)
             return self._evaluated(x)
         _tensors.check_type(x)
         if step is not None:

@@ -108,7 +108,8 @@ class Steps:
                 raise RecomputationError(
                     f"layer {layer_id!r}: this forward runs inside a backward and is none of the "
                     "module's last forwards, so its mask is unknown. torch.utils.checkpoint needs "
-                    "preserve_rng_state=True; or give each forward its step: module(x, step=n)")
+                    "preserve_rng_state=True, and no other thread may draw from torch's generator "
+                    "meanwhile; or give each forward its step: module(x, step=n)")
             if forward.is_ambiguous:
                 raise RecomputationError(
                     f"layer {layer_id!r}: this recomputation may be of several forwards, because "
@@ -116,6 +117,19 @@ class Steps:
                     "give each forward its step: module(x, step=n)")
             forward.is_repeated = True
             return forward.place
+
+    def check_evaluation(self, layer_id: str) -> None:
+        """Raises RecomputationError if this forward in eval(), inside a backward, recomputes one
+        that was in train(): what it gives would belong to another gradient."""
+        state = torch.get_rng_state()
+        number = draw_number()
+        torch.set_rng_state(state)
+        with self._lock:
+            is_known = self._find(number) is not None
+        if is_known:
+            raise RecomputationError(
+                f"layer {layer_id!r}: this forward recomputes one that was in train(), and the "
+                "module is in eval() now. Call eval() after the backward")
 
     def _find(self, number: int) -> Optional[_Forward]:
         return self._recent.get(number) or self._older.get(number)

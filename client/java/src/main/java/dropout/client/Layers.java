@@ -12,6 +12,9 @@ public final class Layers {
    */
   public static final double ZERO_P = -0.0;
 
+  /** Where concrete starts if p is not given: at 0 nothing is dropped, so nothing would be learned. */
+  private static final double FIRST_LEARNED_P = 0.1;
+
   private Layers() {}
 
   /** A layer of the variant dropout. Axes that share one draw may be named. */
@@ -33,7 +36,10 @@ public final class Layers {
     if (Double.doubleToRawLongBits(layer.getP()) != 0) {
       return layer.toBuilder().setP(0).build();
     }
-    if (!layer.hasSchedule() && !layer.hasConcrete() && layer.getRevision() == 0) {
+    if (!layer.hasSchedule() && layer.hasConcrete() && layer.getRevision() == 0) {
+      return layer.toBuilder().setP(FIRST_LEARNED_P).build();
+    }
+    if (!layer.hasSchedule() && layer.getRevision() == 0) {
       throw new IllegalArgumentException(
           "p: not given for layer \"" + layer.getLayerId() + "\": set it to the probability that an "
               + "element is dropped, in [0, 1), which is Layers.ZERO_P for 0, or set a schedule");

@@ -144,8 +144,9 @@ public final class ClientTest {
       assertTrue(error.getMessage(), error.getMessage().startsWith("p: not given for layer"));
     }
     session.createLayer(Layers.bernoulli("zero", 0));
-    session.createLayer(
-        Layer.newBuilder().setLayerId("learns").setConcrete(Concrete.getDefaultInstance()).build());
+    Layer learns =
+        Layer.newBuilder().setLayerId("learns").setConcrete(Concrete.getDefaultInstance()).build();
+    session.createLayer(learns);
     session.createLayer(none.toBuilder().setP(Layers.ZERO_P).build());
     CurriculumSchedule curriculum = CurriculumSchedule.newBuilder().setEndP(0.5).setGamma(0.01).build();
     session.createLayer(
@@ -156,6 +157,7 @@ public final class ClientTest {
     // What a server sent is a layer, with its p.
     for (Layer layer : session.info().getLayersList()) {
       assertTrue(layer.getP() != 0 || Double.doubleToRawLongBits(layer.getP()) == 0);
+      assertTrue(!layer.getLayerId().equals("learns") || layer.getP() == 0.1);
       session.updateLayer(layer);
     }
   }
