@@ -1,6 +1,7 @@
 // Forward, Backward and GetMask. Each takes what it needs under the session's lock, works
 // on the tensor without it, and commits.
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <utility>
 
@@ -45,15 +46,37 @@ absl::Status CheckCoordinates(const Call& call, const StepRef& at) {
   return absl::OkStatus();
 }
 
-// Bytes of the noise where it is held whole: a bit or a float64 an element.
+// How many samples have a scale of their own, a float64, beside the mask's bits.
+std::size_t ScaledSamples(const Plan& plan) {
+  const bool has_scales = plan.action == Action::kBlock &&
+                          plan.blocks.normalization == DropBlockOptions::Normalization::kSample;
+  return has_scales ? static_cast<std::size_t>(plan.blocks.samples) : 0;
+}
+
+// Bytes of the noise where it is held whole: a bit or a float64 an element, and samples' scales.
 absl::Status CheckMaskSize(const Plan& plan, const Limits& limits) {
   const auto count = static_cast<std::size_t>(plan.mask_shape.ElementCount());
   const std::size_t most = plan.Draws() && !plan.IsBinary() ? limits.max_mask_bytes / sizeof(double)
                                                             : limits.max_mask_bytes * 8;
-  if (count <= most) return absl::OkStatus();
+  if (count > most) {
+    return MakeError(Reason::kQuotaMessageBytes,
+                     absl::StrCat("shape: ", plan.layout.tensor.ToString(), " has a mask of ",
+                                  count, " elements, the most allowed is ", most));
+  }
+  const std::size_t most_scales = (limits.max_mask_bytes - count / 8) / sizeof(double);
+  if (ScaledSamples(plan) <= most_scales) return absl::OkStatus();
   return MakeError(Reason::kQuotaMessageBytes,
                    absl::StrCat("shape: ", plan.layout.tensor.ToString(), " has a mask of ", count,
-                                " elements, the most allowed is ", most));
+                                " elements and ", ScaledSamples(plan),
+                                " samples with a scale each, the most allowed beside so many "
+                                "elements is ",
+                                most_scales, "; ask for fewer samples in one call"));
+}
+
+absl::Status CheckSquaredNorm(const std::optional<double>& norm) {
+  if (!norm.has_value() || (std::isfinite(*norm) && *norm >= 0)) return absl::OkStatus();
+  return MakeError(Reason::kInvalidRequest,
+                   absl::StrCat("weight_squared_norm: ", *norm, ", must be 0 or more and finite"));
 }
 
 // Whether a pass makes the whole noise before the elements.
@@ -274,6 +297,7 @@ absl::StatusOr<ForwardOutcome> Engine::FinishForward(StepRun& run) {
 
 absl::StatusOr<StepRun> Engine::BeginBackward(const StepRef& at, DataType dtype, const Shape& shape,
                                               const BackwardOptions& options) {
+  DROPOUTD_RETURN_IF_ERROR(CheckSquaredNorm(options.weight_squared_norm));
   DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(keeper_, at, /*needs_record=*/true));
   auto state = std::make_unique<StepRun::State>(counters_);
   state->is_forward = false;

@@ -127,7 +127,10 @@ absl::StatusOr<LayerView> Session::CreateLayer(const LayerConfig& config) {
   layer->created = shared;
   layer->config = std::move(shared);
   layer->mode = config.mode.value_or(mode_);
-  DROPOUTD_RETURN_IF_ERROR(ReplaceParameters(*layer, InitialParameters(config)));
+  if (absl::Status status = ReplaceParameters(*layer, InitialParameters(config)); !status.ok()) {
+    next_uid_ = layer->uid;  // A call that fails changes nothing.
+    return status;
+  }
   return ViewOf(*layers_.emplace(config.layer_id, std::move(layer)).first->second);
 }
 
@@ -306,8 +309,10 @@ void Session::Remove(LayerState& layer) {
 
 absl::Status Session::ReplaceParameters(LayerState& layer, Parameters parameters) {
   if (parameters.all().empty()) return SetParameters(layer, nullptr, 0);
-  return SetParameters(layer, std::make_shared<const Parameters>(std::move(parameters)),
-                       next_uid_++);
+  DROPOUTD_RETURN_IF_ERROR(
+      SetParameters(layer, std::make_shared<const Parameters>(std::move(parameters)), next_uid_));
+  ++next_uid_;
+  return absl::OkStatus();
 }
 
 absl::Status Session::SetParameters(LayerState& layer, SharedParameters parameters,

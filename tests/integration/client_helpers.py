@@ -183,3 +183,14 @@ def scaled(x, scale):
 def masked(x, kept, scale):
     """Dropout of x by the formula: kept elements scaled, the others +0."""
     return np.where(kept, scaled(x, scale), x.dtype.type(0))
+
+
+def _behind_varint(data):
+    return data[next(i for i, byte in enumerate(data) if byte < 0x80) + 1:]
+
+
+def exported_contents(client, session_id):
+    """All that is kept of a session. An export begins with a line, a format and an id of its own, and
+    ends with a checksum."""
+    data = client.call("ExportSession", pb.ExportSessionRequest(session_id=session_id)).snapshot
+    return _behind_varint(_behind_varint(data.removeprefix(b"dropout session\n")))[:-4]

@@ -2,9 +2,10 @@
 
 import unittest
 
+import grpc
 import harness
 import numpy as np
-from client_helpers import Client, kept_elements, pb, to_array
+from client_helpers import Client, kept_elements, pb, reason_of, to_array
 
 # A call takes milliseconds. Far more than a slow machine needs, far less than a loop without an end.
 CALL_SECONDS = 60
@@ -61,6 +62,17 @@ class AnyRateTest(unittest.TestCase):
     def test_equations_with_the_most_terms_are_answered(self):
         self.layer("most terms", float.fromhex("0x1.f991d80000316p-32"), 65536)
         self.mask("most terms", (1, 1, 131071))
+
+    def test_scales_of_many_samples_are_bounded(self):
+        # 8 bytes a sample beside 1 bit: a request of 20 bytes, and an answer of gigabytes.
+        self.layer("scales", 0.1, 7)
+        for samples in (2**24, 2**28, 2**29):
+            with self.assertRaises(grpc.RpcError) as raised:
+                self.mask("scales", (samples, 1, 1))
+            self.assertEqual(reason_of(raised.exception), "QUOTA_MESSAGE_BYTES")
+        self.mask("scales", (2**20, 1, 1))
+        self.layer("one scale", 0.1, 7, normalization=pb.NORMALIZATION_BATCH)
+        self.mask("one scale", (2**24, 1, 1))
 
     def tearDown(self):
         self.assertEqual(self.server.terminate(STOP_SECONDS), 0, self.server.stderr)

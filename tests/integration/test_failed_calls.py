@@ -1,6 +1,7 @@
 """A Forward, Backward or Exchange that fails changes nothing, whatever the store."""
 
 import itertools
+import math
 import pathlib
 import shutil
 import tempfile
@@ -21,10 +22,6 @@ SHAPE = (4, 6)
 X = np.arange(1, 25, dtype=np.float32).reshape(SHAPE)
 REGION = 4096
 REGION_SMALL = 16
-
-# A snapshot begins with a line, a format and an id of its own, and ends with a checksum.
-MAGIC = b"dropout session\n"
-CHECKSUM = 4
 
 LAYERS = [
     pb.Layer(layer_id="plain", p=0.5, dropout=pb.Dropout()),
@@ -58,10 +55,6 @@ def tensor(shape, data=None, **fields):
 
 PARAMETERS = [pb.Parameter(name="weight", value=tensor((5, 6))),
               pb.Parameter(name="bias", value=tensor((5,)))]
-
-
-def behind_varint(data):
-    return data[next(i for i, byte in enumerate(data) if byte < 0x80) + 1:]
 
 
 class Refusals:
@@ -108,6 +101,9 @@ class Refusals:
             yield f"Backward, {name}", "Backward", self.backward(
                 output_gradient=value, output=output)
         yield "Backward, other shape", "Backward", self.backward(output_gradient=tensor((2, 2, 2)))
+        for norm in (math.nan, math.inf, -1.0):
+            yield f"Backward, norm {norm}", "Backward", self.backward(
+                output_gradient=tensor(gradient_shape(self._layer)), weight_squared_norm=norm)
 
     def streams(self):
         """Exchanges whose operation fails, or is never finished."""
@@ -192,8 +188,7 @@ class FailedCallsTest(unittest.TestCase):
 
     def snapshot(self, client):
         """All that is kept of the session."""
-        data = client.call("ExportSession", pb.ExportSessionRequest(session_id="s")).snapshot
-        return behind_varint(behind_varint(data.removeprefix(MAGIC)))[:-CHECKSUM]
+        return helpers.exported_contents(client, "s")
 
     def gradient(self, client, layer):
         return client.call("Backward", pb.BackwardRequest(

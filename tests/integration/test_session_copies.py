@@ -9,7 +9,8 @@ import urllib.request
 
 import grpc
 import harness
-from client_helpers import Client, dropout_layer, pb, reason_of, to_tensor
+from client_helpers import (Client, dropout_layer, exported_contents, pb, reason_of,
+                            to_tensor)
 from cli_helpers import CliTest
 from redis_server import Redis
 from training_load import Trainer, undisturbed
@@ -85,6 +86,32 @@ class RefusedImportsTest(unittest.TestCase):
             with urllib.request.urlopen(f"http://{server.metrics_address}/metrics") as page:
                 self.assertIn("\ndropoutd_parameter_bytes 0\n", page.read().decode())
             client.create_session("s", concrete[:1])
+
+
+class RefusedChangesTest(unittest.TestCase):
+
+    def test_a_refused_change_leaves_the_session_as_it_is(self):
+        """There is room for the parameter of one concrete layer, and no more."""
+        linear = pb.Layer(layer_id="linear", p=0.5, drop_connect=pb.DropConnect(
+            in_features=4, out_features=4))
+        weight = pb.Parameter(name="weight", value=pb.Tensor(
+            dtype=pb.DATA_TYPE_FLOAT32, shape=[4, 4], data=bytes(64)))
+        another = pb.Layer(layer_id="another", p=0.5, concrete=pb.Concrete())
+        with harness.Server("--max_parameter_bytes=15") as server, \
+                Client(server.address) as client:
+            client.create_session(
+                "s", [pb.Layer(layer_id="first", p=0.5, concrete=pb.Concrete()), linear])
+            before = exported_contents(client, "s")
+            for method, request in [
+                    ("SetParameters", pb.SetParametersRequest(
+                        session_id="s", layer_id="linear", parameters=[weight])),
+                    ("CreateLayer", pb.CreateLayerRequest(session_id="s", layer=another)),
+                    ("UpdateLayer", pb.UpdateLayerRequest(session_id="s", layer=pb.Layer(
+                        layer_id="linear", p=0.5, concrete=pb.Concrete())))]:
+                with self.assertRaises(grpc.RpcError) as raised:
+                    client.call(method, request)
+                self.assertEqual(reason_of(raised.exception), "QUOTA_PARAMETER_BYTES", method)
+                self.assertEqual(exported_contents(client, "s"), before, method)
 
 
 class CommandsTest(CliTest):

@@ -1,7 +1,7 @@
 /** A client opens sessions, a session holds layers, a layer masks tensors. */
 import { randomBytes } from "node:crypto";
 
-import { checkNames } from "./check.js";
+import { checkNames, requireArray, requireObject } from "./check.js";
 import { Connection, type ClientOptions } from "./connection.js";
 import {
   backwardResult, durationMessage, forwardResult, layerInfo, layerMessage, maskOf,
@@ -31,11 +31,12 @@ export class Client {
   }
 
   async createSession(options: SessionOptions = {}): Promise<Session> {
-    checkNames(options, ["sessionId", "seed", "layers", "mode", "ttl"], "");
+    checkNames(requireObject(options, "options"), ["sessionId", "seed", "layers", "mode", "ttl"], "");
     const { sessionId = randomBytes(16).toString("hex"), seed, layers = [], mode, ttl } = options;
     const answer = await this.#connection.call("CreateSession", {
       sessionId,
-      layers: layers.map(layerMessage),
+      layers: requireArray(layers, "layers").map(
+        (layer, i) => layerMessage(requireObject(layer, `layers[${i}]`))),
       seed,
       mode,
       ...(ttl !== undefined && { ttl: durationMessage(ttl, "ttl") }),
@@ -93,7 +94,8 @@ export class Session {
   /** A new layer, or the one that exists with the same contents. */
   async createLayer(layer: LayerOptions): Promise<Layer> {
     await this.#connection.call(
-      "CreateLayer", { sessionId: this.sessionId, layer: layerMessage(layer) });
+      "CreateLayer",
+      { sessionId: this.sessionId, layer: layerMessage(requireObject(layer, "layer")) });
     return this.layer(layer.layerId);
   }
 
@@ -105,7 +107,8 @@ export class Session {
   /** Replaces the whole layer with this id. */
   async updateLayer(layer: LayerOptions): Promise<LayerInfo> {
     return layerInfo(await this.#connection.call(
-      "UpdateLayer", { sessionId: this.sessionId, layer: layerMessage(layer) }));
+      "UpdateLayer",
+      { sessionId: this.sessionId, layer: layerMessage(requireObject(layer, "layer")) }));
   }
 
   async deleteLayer(layerId: string): Promise<void> {
@@ -157,17 +160,19 @@ export class Layer {
 
   /** Masks the input in train, where a step is required; passes it through in eval. */
   async forward(input: Tensor, options: ForwardOptions = {}): Promise<ForwardResult> {
+    const place = placeMessage(options, "options");
     const { returnMask = false, timeout } = options;
     return forwardResult(await this.#connection.call("Forward", {
-      ...this.#names, ...placeMessage(options), input: toMessage(input), returnMask,
+      ...this.#names, ...place, input: toMessage(input, "input"), returnMask,
     }, "safe", timeout));
   }
 
   /** Applies the step's mask to the gradient with respect to the output. */
   async backward(outputGradient: Tensor, options: BackwardOptions = {}): Promise<BackwardResult> {
+    const place = placeMessage(options, "options");
     const { release = false, weightSquaredNorm, timeout } = options;
     return backwardResult(await this.#connection.call("Backward", {
-      ...this.#names, ...placeMessage(options), outputGradient: toMessage(outputGradient), release,
+      ...this.#names, ...place, outputGradient: toMessage(outputGradient, "outputGradient"), release,
       weightSquaredNorm,
     }, release ? "unsafe" : "safe", timeout));
   }
@@ -175,7 +180,7 @@ export class Layer {
   /** The mask that forward and backward apply. Without a shape: that of the step's forward. */
   async mask(place: Place, shape: readonly number[] = []): Promise<Mask> {
     return maskOf(await this.#connection.call(
-      "GetMask", { ...this.#names, ...placeMessage(place), shape: [...shape] }));
+      "GetMask", { ...this.#names, ...placeMessage(place, "place"), shape }));
   }
 
   async train(): Promise<void> {

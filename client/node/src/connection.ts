@@ -5,9 +5,11 @@ import { fileURLToPath } from "node:url";
 import * as grpc from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 
-import { checkNames, Contract } from "./check.js";
+import { checkNames, Contract, requireObject, shown, typed } from "./check.js";
 import { errorOf } from "./errors.js";
-import { withRetries, type Idempotency, type RetryOptions } from "./retry.js";
+import {
+  checkRetryOptions, checkTimeout, withRetries, type Idempotency, type RetryOptions,
+} from "./retry.js";
 
 export interface TlsOptions {
   /** PEM files' names: whom to trust (unset: what gRPC trusts), the client's own certificate and
@@ -41,6 +43,7 @@ const OPTIONS = ["timeout", "maxAttempts", "initialBackoff", "maxBackoff", "tls"
 
 function credentials(tls: TlsOptions | undefined): grpc.ChannelCredentials {
   if (tls === undefined) return grpc.credentials.createInsecure();
+  checkNames(requireObject(tls, "tls"), ["ca", "certificate", "key"], "tls");
   const [ca, key, certificate] = [tls.ca, tls.key, tls.certificate].map((file) =>
     file === undefined ? null : readFileSync(file));
   return grpc.credentials.createSsl(ca, key, certificate);
@@ -52,14 +55,15 @@ export class Connection {
   readonly #token: string | undefined;
 
   constructor(address: string, options: ClientOptions) {
-    if (!address) throw new TypeError("address is empty");
-    checkNames(options, OPTIONS, "");
-    const { timeout = 60_000, maxAttempts = Infinity, initialBackoff = 50, maxBackoff = 2_000 } = options;
-    if (!(timeout > 0) || !(maxAttempts >= 1)) {
-      throw new RangeError("timeout must be above 0 and maxAttempts 1 or more");
+    if (typeof address !== "string" || !address) {
+      throw new TypeError(`address: ${shown(address)}, must be HOST:PORT or unix:/path`);
     }
+    checkNames(requireObject(options, "options"), OPTIONS, "");
+    const { timeout = 60_000, maxAttempts = Infinity, initialBackoff = 50, maxBackoff = 2_000 } = options;
     this.#retry = { timeout, maxAttempts, initialBackoff, maxBackoff };
+    checkRetryOptions(this.#retry);
     this.#token = options.token;
+    if (this.#token !== undefined) typed(this.#token, "string", "token");
     this.#client = new grpc.Client(address, credentials(options.tls), {
       // gRPC's own default, 4 MiB, is smaller than what a server with default flags sends.
       "grpc.max_receive_message_length": -1,
@@ -84,7 +88,7 @@ export class Connection {
     idempotency: Idempotency = "safe",
     timeout = this.#retry.timeout,
   ): Promise<Message> {
-    if (!(timeout > 0)) throw new RangeError(`timeout: ${timeout}, must be above 0 ms`);
+    checkTimeout(timeout);
     const message = contract.message(request, `${rpc}Request`);
     const answer = await withRetries(
       { ...this.#retry, timeout }, idempotency,

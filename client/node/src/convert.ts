@@ -1,17 +1,23 @@
 /** Between the contract's messages and the client's values. */
-import { checkNames } from "./check.js";
+import { checkNames, requireObject, shown } from "./check.js";
 import type { Message } from "./connection.js";
 import { fromMessage, toMessage, type Tensor, type TensorMessage, type TypedTensor } from "./tensor.js";
 import type {
   BackwardResult, ForwardResult, LayerInfo, LayerOptions, Mask, Place, ServerInfo, SessionInfo,
 } from "./types.js";
 
+/** At p = 0 nothing is dropped, so nothing would be learned. */
+const FIRST_LEARNED_P = 0.1;
+
 /**
  * A layer that is made or replaced. Throws TypeError for one with neither p nor a schedule, which
- * would drop nothing; concrete learns its p.
+ * would drop nothing; concrete learns p, from FIRST_LEARNED_P by default.
  */
 export function layerMessage(layer: LayerOptions): Message {
-  if (layer.p === undefined && layer.schedule === undefined && layer.concrete === undefined) {
+  if (layer.p === undefined && layer.schedule === undefined && layer.concrete !== undefined) {
+    return { ...layer, p: FIRST_LEARNED_P };
+  }
+  if (layer.p === undefined && layer.schedule === undefined) {
     throw new TypeError(`p: not given for layer ${JSON.stringify(layer.layerId)}; give p, the ` +
       "probability that an element is dropped, in [0, 1), or schedule");
   }
@@ -49,7 +55,7 @@ function scheduleOf(message: Message): Message {
 
 /** Milliseconds, rounded to a nanosecond. */
 export function durationMessage(ms: number, path: string): Message {
-  if (typeof ms !== "number") throw new TypeError(`${path}: ${ms}, must be a number of ms`);
+  if (typeof ms !== "number") throw new TypeError(`${path}: ${shown(ms)}, must be a number of ms`);
   // A negative one is the server's to refuse.
   if (!(Math.abs(ms) <= Number.MAX_SAFE_INTEGER)) {
     throw new RangeError(`${path}: ${ms}, must be at most 2^53 - 1 ms`);
@@ -79,8 +85,9 @@ export function sessionInfo(message: Message): SessionInfo {
 const PLACE_FIELDS = ["step", "sampleOffset", "sequenceId", "returnMask", "release",
   "weightSquaredNorm", "timeout"];
 
-export function placeMessage(place: Place): Message {
-  checkNames(place, PLACE_FIELDS, "");
+/** @param path the argument's name */
+export function placeMessage(place: Place, path: string): Message {
+  checkNames(requireObject(place, path), PLACE_FIELDS, "");
   const { step, sampleOffset, sequenceId } = place;
   return { step, sampleOffset, sequenceId };
 }
@@ -111,7 +118,8 @@ export function parameters(messages: Message[]): Record<string, TypedTensor> {
 }
 
 export function parameterMessages(values: Record<string, Tensor>): Message[] {
-  return Object.entries(values).map(([name, value]) => ({ name, value: toMessage(value) }));
+  return Object.entries(requireObject(values, "values")).map(
+    ([name, value]) => ({ name, value: toMessage(value, `values.${name}`) }));
 }
 
 export function backwardResult(message: Message): BackwardResult {

@@ -1,9 +1,10 @@
 /** When a call is sent again, and after which pause. */
+import { shown } from "./check.js";
 import { DropoutError } from "./errors.js";
 
 export interface RetryOptions {
   /** Milliseconds that one call may take, retries and pauses included: how long a server may be
-   * away. Default 60,000. */
+   * away. Above 0 and at most 2^31 - 1, about 25 days. Default 60,000. */
   timeout?: number;
   /** How often a call that is safe to repeat is sent at most; 1: no retries. Default Infinity:
    * until the timeout. */
@@ -12,6 +13,34 @@ export interface RetryOptions {
   initialBackoff?: number;
   /** Default 2,000. */
   maxBackoff?: number;
+}
+
+/** Node's timers, which gRPC uses, go no further. */
+const LONGEST_TIMEOUT = 2 ** 31 - 1;
+
+function checkNumber(
+  value: unknown, isAllowed: (value: number) => boolean, path: string, allowed: string,
+): void {
+  const message = `${path}: ${shown(value)}, must be ${allowed}`;
+  if (typeof value !== "number") throw new TypeError(message);
+  if (!isAllowed(value)) throw new RangeError(message);
+}
+
+/** Throws TypeError or RangeError for what is not a timeout. */
+export function checkTimeout(timeout: unknown): void {
+  checkNumber(timeout, (ms) => ms > 0 && ms <= LONGEST_TIMEOUT, "timeout",
+    `a number above 0 and at most ${LONGEST_TIMEOUT} ms`);
+}
+
+/** Throws TypeError or RangeError, which names the option. */
+export function checkRetryOptions(options: Required<RetryOptions>): void {
+  checkTimeout(options.timeout);
+  checkNumber(options.maxAttempts,
+    (count) => count >= 1 && (Number.isInteger(count) || count === Infinity), "maxAttempts",
+    "a whole number of 1 or more, or Infinity");
+  for (const name of ["initialBackoff", "maxBackoff"] as const) {
+    checkNumber(options[name], (ms) => ms >= 0, name, "a number of 0 ms or more");
+  }
 }
 
 /** "deletion": NOT_FOUND to a repeated call means that it is done. */

@@ -1,13 +1,16 @@
 /** Tensors: typed arrays with a shape, row-major. */
 import { endianness } from "node:os";
 
+import { kindOf, requireArray, requireObject, shown } from "./check.js";
+
 export type DataType =
   | "DATA_TYPE_UNSPECIFIED" | "DATA_TYPE_FLOAT32" | "DATA_TYPE_FLOAT64" | "DATA_TYPE_FLOAT16"
   | "DATA_TYPE_BFLOAT16";
 
 /**
  * A tensor. float16 and bfloat16 are their bits in a Uint16Array and must name their type; bytes
- * in a Uint8Array go out as they are.
+ * in a Uint8Array or Buffer go out as they are, of the type that they name. An array whose elements
+ * are not of the dtype is a TypeError.
  */
 export interface Tensor {
   dtype?: DataType;
@@ -36,18 +39,35 @@ const ARRAYS = {
 
 if (endianness() !== "LE") throw new Error("dropout-client needs a little-endian machine");
 
-function typeOf({ dtype, data }: Tensor): DataType {
-  if (dtype !== undefined) return dtype;
-  if (data instanceof Float32Array) return "DATA_TYPE_FLOAT32";
-  if (data instanceof Float64Array) return "DATA_TYPE_FLOAT64";
-  throw new TypeError("a tensor of a Uint16Array or Uint8Array must name its dtype");
+/** The types that an array's elements can be of, by the array's kind. */
+const TYPES: Record<string, readonly DataType[]> = {
+  Float32Array: ["DATA_TYPE_FLOAT32"],
+  Float64Array: ["DATA_TYPE_FLOAT64"],
+  Uint16Array: ["DATA_TYPE_FLOAT16", "DATA_TYPE_BFLOAT16"],
+};
+
+const ALLOWED = [
+  ...Object.entries(TYPES).map(([kind, types]) => `${kind} with ${types.join(" or ")}`),
+  "bytes (Uint8Array, Buffer) with any dtype",
+].join(", ");
+
+function typeOf({ dtype, data }: Tensor, path: string): DataType {
+  const kind = kindOf(data);
+  if (kind === "Uint8Array" && dtype !== undefined) return dtype;
+  const types = TYPES[kind] ?? [];
+  const type = dtype === undefined && types.length === 1 ? types[0] : dtype;
+  if (type !== undefined && types.includes(type)) return type;
+  const given = dtype === undefined ? "no dtype" : `dtype ${shown(dtype)}`;
+  throw new TypeError(`${path}.data: ${shown(data)} with ${given}, must be one of: ${ALLOWED}`);
 }
 
-export function toMessage(tensor: Tensor): TensorMessage {
+/** Throws TypeError, which names the field of the tensor at `path`. */
+export function toMessage(tensor: Tensor, path: string): TensorMessage {
+  const dtype = typeOf(requireObject(tensor, path), path);
   const { buffer, byteOffset, byteLength } = tensor.data;
   return {
-    dtype: typeOf(tensor),
-    shape: [...tensor.shape],
+    dtype,
+    shape: [...requireArray(tensor.shape, `${path}.shape`)],
     data: Buffer.from(buffer, byteOffset, byteLength),
   };
 }

@@ -10,7 +10,8 @@ export type MaskScope =
   | "MASK_SCOPE_STEP";
 
 /** An unsigned 64-bit integer. Past 2^53 - 1, where numbers are no longer exact, it must be a bigint:
- * anything that is not such an integer is a RangeError or a TypeError. */
+ * anything that is not such an integer is a RangeError or a TypeError. Plain JavaScript may also give
+ * its decimal text, as protobuf's JSON has it. */
 export type Uint64 = bigint | number;
 
 /** A layer: p and one of the variants. layer.proto says what each field means. */

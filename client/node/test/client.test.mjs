@@ -198,6 +198,8 @@ test("a layer needs p or a schedule", async () => {
   await session.createLayer({ layerId: "learns", concrete: {} });
   await session.createLayer(
     { layerId: "scheduled", dropout: {}, schedule: { curriculum: { endP: 0.5, gamma: 0.01 } } });
+  const learns = (await session.info()).layers.find(({ layerId }) => layerId === "learns");
+  assert.equal(learns.p, 0.1);
   // What a server sent is a layer.
   for (const layer of (await session.info()).layers) {
     const updated = await session.updateLayer(layer);
