@@ -23,8 +23,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 
 import harness
 
-ABSENCES = os.environ.get("DROPOUT_ABSENCES", "0.15,1,6")
-BOUND = float(os.environ.get("DROPOUT_OUTAGE_BOUND", "5"))
+ABSENCES = os.environ.get("DROPOUT_ABSENCES", "0.15,1,4,6")
+BOUND = float(os.environ.get("DROPOUT_OUTAGE_BOUND", "3"))
 START_SECONDS = 200  # The Go client is compiled first.
 CALL_SECONDS = 90  # More than any client's own limit.
 

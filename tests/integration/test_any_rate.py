@@ -1,5 +1,6 @@
 """drop_block at any p of a float64: each call is answered, and the server still ends when it is asked to."""
 
+import time
 import unittest
 
 import grpc
@@ -53,6 +54,20 @@ class AnyRateTest(unittest.TestCase):
                     if p < 2.0**-60:
                         self.assertTrue(kept.all(), layer_id)
                     self.client.delete_layer(SESSION, layer_id)
+
+    def test_every_binade_is_answered(self):
+        slowest = 0.0
+        for block in (1, 3, 7):
+            self.layer(f"binades {block}", 0.5, block)
+            for exponent in range(-1074, 0):
+                start = time.monotonic()
+                self.client.update_layer(SESSION, pb.Layer(
+                    layer_id=f"binades {block}", p=2.0**exponent,
+                    drop_block=pb.DropBlock(block_size=[block])))
+                self.mask(f"binades {block}", (1, 2, 8, 8))
+                slowest = max(slowest, time.monotonic() - start)
+        print(f"3222 answers, the slowest in {slowest * 1000:.1f} ms")
+        self.assertLess(slowest, 10)  # Not a measurement: a solver without an end is not answered.
 
     def test_many_large_blocks_are_answered(self):
         # Dropped one after the other, these blocks have 2^39 elements.
