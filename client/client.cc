@@ -192,14 +192,13 @@ Client& Client::operator=(Client&&) noexcept = default;
 Client::~Client() = default;
 
 absl::StatusOr<Session> Client::CreateSession(const SessionOptions& options) {
-  for (std::size_t i = 0; i < options.layers.size(); ++i) {
-    if (absl::Status given = CheckP(options.layers[i], absl::StrCat("layers[", i, "].p"));
-        !given.ok()) {
-      return given;
-    }
-  }
   v1::CreateSessionRequest request;
   ToProto(options, &request);
+  for (std::size_t i = 0; i < options.layers.size(); ++i) {
+    const absl::StatusOr<double> p = PToSend(options.layers[i], absl::StrCat("layers[", i, "].p"));
+    if (!p.ok()) return p.status();
+    request.mutable_layers(static_cast<int>(i))->set_p(*p);
+  }
   // Without an id a repetition would make a second session.
   if (options.session_id.empty()) request.set_session_id(NewSessionId());
   return Converted(impl_->Call(Rpc::kCreateSession, &Stub::CreateSession, request));
@@ -250,18 +249,22 @@ absl::StatusOr<Session> Client::ForkSession(const std::string& session_id,
 }
 
 absl::StatusOr<Layer> Client::CreateLayer(const std::string& session_id, const Layer& layer) {
-  if (absl::Status given = CheckP(layer, "layer.p"); !given.ok()) return given;
+  const absl::StatusOr<double> p = PToSend(layer, "layer.p");
+  if (!p.ok()) return p.status();
   v1::CreateLayerRequest request;
   request.set_session_id(session_id);
   ToProto(layer, request.mutable_layer());
+  request.mutable_layer()->set_p(*p);
   return Converted(impl_->Call(Rpc::kCreateLayer, &Stub::CreateLayer, request));
 }
 
 absl::StatusOr<Layer> Client::UpdateLayer(const std::string& session_id, const Layer& layer) {
-  if (absl::Status given = CheckP(layer, "layer.p"); !given.ok()) return given;
+  const absl::StatusOr<double> p = PToSend(layer, "layer.p");
+  if (!p.ok()) return p.status();
   v1::UpdateLayerRequest request;
   request.set_session_id(session_id);
   ToProto(layer, request.mutable_layer());
+  request.mutable_layer()->set_p(*p);
   return Converted(impl_->Call(Rpc::kUpdateLayer, &Stub::UpdateLayer, request));
 }
 

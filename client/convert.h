@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "dropout/types.h"
 #include "dropout/v1/dropout_service.pb.h"
@@ -18,9 +18,9 @@ namespace dropout {
 void ToProto(const TensorView& tensor, v1::Tensor* message);
 void ToProto(const Layer& layer, v1::Layer* message);
 
-// INVALID_ARGUMENT, which names `field`, for a layer with neither p nor a schedule that does not
-// learn p (concrete, which starts at 0.1).
-absl::Status CheckP(const Layer& layer, absl::string_view field);
+// The p of a layer that is made or replaced; 0 under a schedule, and 0.1 for concrete, which learns
+// it, where none is given. INVALID_ARGUMENT, which names `field`, for other layers without p.
+absl::StatusOr<double> PToSend(const Layer& layer, absl::string_view field);
 
 void ToProto(const Parameter& parameter, v1::Parameter* message);
 

@@ -215,12 +215,12 @@ Schedule ScheduleOf(const v1::Schedule& message) {
 // At p = 0 nothing is dropped, so nothing would be learned.
 constexpr double kFirstLearnedP = 0.1;
 
-bool LearnsP(const Layer& layer) { return std::holds_alternative<Concrete>(layer.variant); }
-
 }  // namespace
 
-absl::Status CheckP(const Layer& layer, absl::string_view field) {
-  if (layer.p.has_value() || layer.schedule.has_value() || LearnsP(layer)) return absl::OkStatus();
+absl::StatusOr<double> PToSend(const Layer& layer, absl::string_view field) {
+  if (layer.p.has_value()) return *layer.p;
+  if (layer.schedule.has_value()) return 0.0;
+  if (std::holds_alternative<Concrete>(layer.variant)) return kFirstLearnedP;
   return absl::InvalidArgumentError(
       absl::StrCat(field, ": not given for layer \"", layer.layer_id,
                    "\", must be in [0, 1) where there is no schedule; 0 drops nothing"));
@@ -230,8 +230,7 @@ void ToProto(const Layer& layer, v1::Layer* message) {
   message->set_layer_id(layer.layer_id);
   message->set_mode(static_cast<v1::Mode>(layer.mode));
   message->set_revision(layer.revision);
-  const bool starts_anew = LearnsP(layer) && !layer.schedule.has_value();
-  message->set_p(layer.p.value_or(starts_anew ? kFirstLearnedP : 0.0));
+  message->set_p(layer.p.value_or(0.0));
   message->set_generator(static_cast<v1::Generator>(layer.generator));
   message->set_scaling(static_cast<v1::Scaling>(layer.scaling));
   if (layer.schedule.has_value()) {
