@@ -11,6 +11,7 @@
 #include "client/cli/field_text.h"
 #include "client/cli/option_types.h"
 #include "client/cli/variant_fields.h"
+#include "client/convert.h"
 
 namespace dropout::cli {
 namespace {
@@ -138,8 +139,7 @@ absl::Status Apply(const LayerOptions& options, Layer* layer) {
 }
 
 absl::Status CheckP(const Layer& layer, absl::string_view how) {
-  const bool learns_p = std::holds_alternative<Concrete>(layer.variant);
-  if (layer.p || layer.schedule || learns_p) return absl::OkStatus();
+  if (PToSend(layer, "p").ok()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("p: not given for layer \"", layer.layer_id, "\": give it with ", how));
 }

@@ -103,8 +103,8 @@ class Engine {
                                         const BackwardOptions& options);
   absl::StatusOr<BackwardOutcome> FinishBackward(StepRun& run);
 
-  // All parts. `output` has the size of the answer, which is the input's but for
-  // drop_connect; it may be the input's own place.
+  // All parts. `output` has the size of the answer: the input's, except for drop_connect. It may be
+  // the input's own place.
   absl::StatusOr<ForwardOutcome> Forward(const StepRef& at, const TensorRef& input, void* output,
                                          bool return_mask);
   absl::Status Backward(const StepRef& at, const TensorRef& output_gradient, void* input_gradient,

@@ -109,7 +109,7 @@ def answers(clients):
 
 
 def outage(server, clients, absence):
-    """Lets the server be away for so long; returns it as it is back, and what was wrong."""
+    """Stops the server for `absence` seconds. Returns the new server, and what went wrong."""
     wrong = []
     server.kill()
     for client in clients:

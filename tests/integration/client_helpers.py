@@ -1,6 +1,7 @@
 """A thin layer of functions over the generated stubs, and NumPy's side of a comparison."""
 
 import contextlib
+import time
 
 import grpc
 import harness
@@ -194,3 +195,14 @@ def exported_contents(client, session_id):
     ends with a checksum."""
     data = client.call("ExportSession", pb.ExportSessionRequest(session_id=session_id)).snapshot
     return _behind_varint(_behind_varint(data.removeprefix(b"dropout session\n")))[:-4]
+
+
+def patiently(call, seconds=120):
+    """Calls until it is answered, as client libraries do; raises what it got after so many seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return call()
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > end:
+                raise

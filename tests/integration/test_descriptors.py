@@ -35,7 +35,7 @@ def events(server, name):
 
 
 class Connections:
-    """Open connections to an address, which say nothing."""
+    """Open connections to an address, on which nothing is sent."""
 
     def __init__(self, test, address, count):
         self._sockets = []

@@ -58,7 +58,7 @@ PARAMETERS = [pb.Parameter(name="weight", value=tensor((5, 6))),
 
 
 class Refusals:
-    """Requests that the server must refuse, for one layer; each with what it is called."""
+    """Named requests that the server must refuse, for one layer."""
 
     def __init__(self, layer, region, small):
         self._layer = layer  # Its id.

@@ -5,26 +5,15 @@ import shutil
 import tempfile
 import unittest
 
-import grpc
 import harness
 import shipped
-from client_helpers import Client, dropout_layer, pb
+from client_helpers import Client, dropout_layer, patiently, pb
 from redis_server import Redis, Switch
 from training_load import train_while
 
 CLIENTS = 3
 SECONDS_BETWEEN = 0.5
 FAILOVERS = 4
-
-
-def patiently(call):
-    """Calls until it is answered, as client libraries do."""
-    while True:
-        try:
-            return call()
-        except grpc.RpcError as error:
-            if error.code() != grpc.StatusCode.UNAVAILABLE:
-                raise
 
 
 @unittest.skipUnless(shutil.which("redis-cli"), "no redis-cli")

@@ -5,23 +5,12 @@ import shutil
 import tempfile
 import unittest
 
-import grpc
 import harness
 import numpy as np
-from client_helpers import TRAIN, Client, dropout_layer, pb, to_tensor
+from client_helpers import TRAIN, Client, dropout_layer, patiently, pb, to_tensor
 from redis_server import Redis, Switch
 
 X = np.ones((1, 64), np.float32)
-
-
-def patiently(call):
-    """Calls until it is answered, as client libraries do."""
-    while True:
-        try:
-            return call()
-        except grpc.RpcError as error:
-            if error.code() != grpc.StatusCode.UNAVAILABLE:
-                raise
 
 
 @unittest.skipUnless(shutil.which("redis-server"), "no redis-server")

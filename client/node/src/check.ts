@@ -35,7 +35,7 @@ export function kindOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice("[object ".length, -1);
 }
 
-/** A value in an error's text; of an object only what it is. */
+/** A value as an error's text shows it: an object by its type alone. */
 export function shown(value: unknown): string {
   if (typeof value === "bigint") return `${value}n`;
   if (typeof value === "string") {
