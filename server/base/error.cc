@@ -47,6 +47,7 @@ constexpr std::array kTable = {
     Entry{Reason::kRegionBroken, "REGION_BROKEN", Code::kFailedPrecondition},
     Entry{Reason::kStoreUnavailable, "STORE_UNAVAILABLE", Code::kUnavailable},
     Entry{Reason::kStoreCorrupt, "STORE_CORRUPT", Code::kDataLoss},
+    Entry{Reason::kStoreFormatNewer, "STORE_FORMAT_NEWER", Code::kFailedPrecondition},
     Entry{Reason::kDraining, "DRAINING", Code::kUnavailable},
     Entry{Reason::kUnauthenticated, "UNAUTHENTICATED", Code::kUnauthenticated},
     Entry{Reason::kVariantUnsupported, "VARIANT_UNSUPPORTED", Code::kUnimplemented},

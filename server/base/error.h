@@ -38,6 +38,7 @@ enum class Reason {
   kRegionBroken,
   kStoreUnavailable,
   kStoreCorrupt,
+  kStoreFormatNewer,
   kDraining,
   kUnauthenticated,
   kVariantUnsupported,

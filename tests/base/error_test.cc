@@ -46,6 +46,7 @@ constexpr Row kRows[] = {
     {Reason::kRegionBroken, "REGION_BROKEN", Code::kFailedPrecondition},
     {Reason::kStoreUnavailable, "STORE_UNAVAILABLE", Code::kUnavailable},
     {Reason::kStoreCorrupt, "STORE_CORRUPT", Code::kDataLoss},
+    {Reason::kStoreFormatNewer, "STORE_FORMAT_NEWER", Code::kFailedPrecondition},
     {Reason::kDraining, "DRAINING", Code::kUnavailable},
     {Reason::kUnauthenticated, "UNAUTHENTICATED", Code::kUnauthenticated},
     {Reason::kVariantUnsupported, "VARIANT_UNSUPPORTED", Code::kUnimplemented},
