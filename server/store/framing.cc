@@ -9,6 +9,7 @@ namespace dropoutd {
 namespace {
 
 constexpr char kFormat = 1;
+constexpr unsigned char kLastKnownFormat = 2;  // 2 is none that is written: it reads as damage.
 constexpr std::size_t kHeadBytes = 5;
 
 std::string Head(std::string_view name, std::string_view value) {
@@ -31,6 +32,10 @@ std::optional<std::string_view> Unframe(std::string_view name, std::string_view 
   const std::string_view value = framed.substr(kHeadBytes);
   if (framed.substr(0, kHeadBytes) != Head(name, value)) return std::nullopt;
   return value;
+}
+
+bool IsNewerFrame(std::string_view framed) {
+  return !framed.empty() && static_cast<unsigned char>(framed.front()) > kLastKnownFormat;
 }
 
 }  // namespace dropoutd

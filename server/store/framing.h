@@ -14,6 +14,9 @@ std::string Frame(std::string_view name, std::string_view value);
 // The value in `framed`; nothing if it is damaged.
 std::optional<std::string_view> Unframe(std::string_view name, std::string_view framed);
 
+// Whether a later version has framed it, in a way that this one does not know.
+bool IsNewerFrame(std::string_view framed);
+
 }  // namespace dropoutd
 
 #endif  // DROPOUTD_SERVER_STORE_FRAMING_H_

@@ -6,11 +6,11 @@
 
 namespace dropoutd {
 
-absl::StatusOr<StoreVersion> CommitAndWait(Store& store, std::string_view key, StoreChange change) {
+absl::StatusOr<StoreResult> CommitAndWait(Store& store, std::string_view key, StoreChange change) {
   // Shared: set_value may still be at work when the answer is here.
-  const auto promise = std::make_shared<std::promise<absl::StatusOr<StoreVersion>>>();
-  std::future<absl::StatusOr<StoreVersion>> answer = promise->get_future();
-  store.StartCommit(key, std::move(change), [promise](absl::StatusOr<StoreVersion> committed) {
+  const auto promise = std::make_shared<std::promise<absl::StatusOr<StoreResult>>>();
+  std::future<absl::StatusOr<StoreResult>> answer = promise->get_future();
+  store.StartCommit(key, std::move(change), [promise](absl::StatusOr<StoreResult> committed) {
     promise->set_value(std::move(committed));
   });
   return answer.get();

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,45 +14,37 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/base/token.h"
 
 namespace dropoutd {
 
-// Counts the documents that a session had; 0 means that there is no session.
-using StoreVersion = std::uint64_t;
-using StoreTime = std::chrono::system_clock::time_point;
+// A session in a store is
+//  - its incarnation, drawn when it is made: another session under the same key has another;
+//  - its token, that of the last change of what it is;
+//  - its parts, small values by name, that are read together: what the session is;
+//  - its fields, values by name, each with the token of the change that wrote it: what it holds.
+// Names and values are any bytes; names are ordered by their bytes.
+//
+// A change has a token, drawn once for the change and all its repeats, and names the tokens of what
+// it replaces. So a change that arrives late, after the caller has given it up, loses to everything
+// that was answered since, and a repeat finds that the first attempt was made.
 
-// Part of a session that is read and written by itself. Names and values are any bytes; names
-// are in byte order.
+struct StorePart {
+  std::string name;
+  std::optional<std::string> value;  // Nothing: there is no such part.
+};
+
 struct StoreField {
   std::string name;
   std::optional<std::string> value;  // Nothing: there is no such field.
+  Token token;  // Of the change that wrote or removed it; none if there never was one.
 };
 
-// A change of one session, made whole or not at all.
-struct StoreChange {
-  // The version that the session must have, 0 for none yet; nothing: any but 0.
-  std::optional<StoreVersion> expected_version;
-  // The history() that the change is of: in another one an equal version, or a layer's equal
-  // revision, may stand for something else.
-  std::optional<std::uint64_t> expected_history;
-  std::optional<std::string> document;   // Replaces the document and adds 1 to the version.
-  std::vector<StoreField> conditions;    // What these fields must be before the change.
-  std::vector<StoreField> writes;        // What they are after it.
-  std::optional<StoreTime> expire_time;  // When the session goes; required with version 0.
-};
-
-// What is asked of one session.
-struct StoreQuery {
-  StoreVersion known_version = 0;        // The document is answered only if its version differs.
-  std::vector<std::string> fields;       // The names of the fields wanted.
-  std::optional<StoreTime> expire_time;  // Renews the session: an end that is later stays.
-};
-
-struct StoreAnswer {
-  StoreVersion version = 0;
-  StoreTime expire_time;                // After the renewal.
-  std::optional<std::string> document;  // If its version is not the known one.
-  std::vector<StoreField> fields;       // As they were asked for.
+// What one field becomes.
+struct FieldWrite {
+  std::string name;
+  std::optional<std::string> value;  // Nothing: it is removed.
+  Token replaces;                    // What StoreField::token must be.
 };
 
 // Names from `first` on and before `last`.
@@ -60,14 +53,99 @@ struct FieldRange {
   std::string last;
 };
 
-// Sessions by key, each a document with a version, and fields beside it. Thread-safe. A session
-// that has expired is answered as one that is not there. Times are those of the caller's clock; a
-// store that servers with several clocks share keeps them by a clock of its own. A change that was
-// answered with OK is as durable as the store promises, and every later call, through any server on
-// the same store, sees it. Errors, beside those named: STORE_UNAVAILABLE where the store cannot be
-// reached, is full, read-only or too slow (the change may or may not have been made), and
+// Most fields that a range may have after a change that adds one.
+struct FieldLimit {
+  FieldRange range;
+  std::uint64_t most = 0;
+};
+
+// Most sessions that there may be when one is made.
+struct SessionLimit {
+  std::string prefix;  // Of the keys of the session's tenant, as List takes it.
+  std::uint64_t most_of_tenant = 0;
+  std::uint64_t most = 0;
+};
+
+// A change of one session, made whole or not at all.
+struct StoreChange {
+  Token token;
+  Token incarnation;  // Of the session that is changed, or made.
+
+  // The session's token before the change. Nothing: any. Of one to be made: that of the removal
+  // which took its key's last session, or none.
+  std::optional<Token> expected;
+  std::optional<SessionLimit> makes;  // The session is made; there must be none.
+
+  // What is not named stays. If parts or erases are named the session's token becomes the change's.
+  std::vector<StorePart> parts;
+  std::vector<FieldWrite> writes;
+  std::vector<FieldRange> erases;  // All fields in these,
+  std::size_t most_erased = 1000;  // if they are no more; else nothing is done.
+  std::optional<FieldLimit> limit;
+
+  // The session lasts so long from now, or longer if it does already. Required to make one.
+  std::optional<std::chrono::nanoseconds> ttl;
+};
+
+// What became of a change. All but kDone changed nothing.
+enum class StoreOutcome {
+  kDone,
+  kAbsent,      // No session with this incarnation is there.
+  kConflict,    // Its token is another; to be made: there is one, or one was removed.
+  kOccupied,    // A field's token is another.
+  kTooMany,     // More fields would be erased than the change allows.
+  kFull,        // The limit of fields.
+  kTenantFull,  // The limits of sessions.
+  kFullOfSessions,
+};
+
+struct StoreResult {
+  StoreOutcome outcome = StoreOutcome::kDone;
+  Token token;               // kDone, kConflict: the session's, or the removal's.
+  bool exists = false;       // kConflict: there is a session, and not a removal.
+  std::vector<Token> found;  // kOccupied: of each of the writes' fields, in order.
+  std::uint64_t count = 0;  // kDone, kTooMany: fields in the ranges to erase; full: what there are.
+};
+
+// What is asked of one session.
+struct StoreQuery {
+  Token known;                                  // The parts are answered if the token is another.
+  std::vector<std::string> fields;              // The names of the fields wanted.
+  std::optional<std::chrono::nanoseconds> ttl;  // Renews the session, as StoreChange's.
+};
+
+struct StoreAnswer {
+  Token incarnation;
+  Token token;
+  std::chrono::nanoseconds left{0};  // Until it ends, after the renewal.
+  bool is_whole = false;             // `parts` are all there are,
+  std::vector<StorePart> parts;      // else those that have changed since `known`.
+  std::vector<StoreField> fields;    // As they were asked for.
+};
+
+// A session as it is at one moment, whatever is written meanwhile. Not thread-safe. Its end frees
+// what the store keeps for it.
+class StoreSnapshot {
+ public:
+  virtual ~StoreSnapshot() = default;
+
+  // With all parts and no field.
+  virtual const StoreAnswer& session() const = 0;
+
+  // The next fields in the order of their names, about `limit` of them; none after the last.
+  virtual absl::StatusOr<std::vector<StoreField>> Next(std::size_t limit) = 0;
+};
+
+// Sessions by key. Thread-safe. A session that has expired is answered as one that is not there;
+// the store's own clock says when. A change that was answered kDone is as durable as the store
+// promises, and every later call, through any server on the same store, sees it. One that was
+// answered with an error may have been made, or may be made until its deadline, a few seconds after
+// the call, but never over something that was answered since. A store makes an ambiguous change
+// again by itself where it can find out so what became of it.
+//
+// Errors: STORE_UNAVAILABLE where the store cannot be reached, is full, read-only or too slow;
 // STORE_CORRUPT where what it holds is damaged: that session is set aside, and never answered as
-// good.
+// good; STORE_FORMAT_NEWER for what a later version has written, which is left untouched.
 //
 // Every function is pure, so that a store around another one cannot forget to pass a call on.
 class Store {
@@ -78,41 +156,46 @@ class Store {
   virtual std::string_view kind() const = 0;
 
   // Whether other servers may change what is here, so that nothing may be answered from a copy
-  // without asking for its version.
+  // without asking for its token.
   virtual bool is_shared() const = 0;
-
-  // Changes whenever the store may have lost what it once answered, because another Redis has taken
-  // over or one was restarted: versions of earlier histories are not comparable. It only grows, and
-  // is constant in a store that loses nothing.
-  virtual std::uint64_t history() const = 0;
 
   // OK if the store can be read and written at this moment.
   virtual absl::Status Check() = 0;
 
-  // ABORTED, with no reason, if the expected version or history or a condition does not hold;
-  // NOT_FOUND, with no reason, if the session is not there and expected_version is not 0.
-  using Committed = std::function<void(absl::StatusOr<StoreVersion>)>;
-  // Calls `done` once, from any thread, perhaps before it returns. Changes of one session that
-  // are started one after another by one thread are made in that order.
+  // Calls `done` once, from any thread, perhaps before it returns. Changes of one session that are
+  // started one after another by one thread are made in that order.
+  using Committed = std::function<void(absl::StatusOr<StoreResult>)>;
   virtual void StartCommit(std::string_view key, StoreChange change, Committed done) = 0;
 
   // The same, and waits; it may overtake changes that were started and are not done.
-  virtual absl::StatusOr<StoreVersion> Commit(std::string_view key, StoreChange change) = 0;
+  virtual absl::StatusOr<StoreResult> Commit(std::string_view key, StoreChange change) = 0;
+
+  // Keeps fields for a session that Commit makes later with this incarnation, which then has them,
+  // with the change's token. What no session claims goes after a minute.
+  virtual absl::Status Stage(std::string_view key, Token incarnation,
+                             std::vector<StoreField> fields) = 0;
 
   // NOT_FOUND, with no reason, if the session is not there.
   virtual absl::StatusOr<StoreAnswer> Query(std::string_view key, const StoreQuery& query) = 0;
 
-  // Up to `limit` fields of the range, in order of their names; none if the session is not there.
-  virtual absl::StatusOr<std::vector<StoreField>> Scan(std::string_view key,
-                                                       const FieldRange& range,
-                                                       std::size_t limit) = 0;
-
-  // Removes the fields of the range, but for the last `keep`; returns how many went.
-  virtual absl::StatusOr<std::uint64_t> EraseRange(std::string_view key, const FieldRange& range,
-                                                   std::size_t keep) = 0;
-
   // NOT_FOUND, with no reason, if the session is not there.
-  virtual absl::Status Remove(std::string_view key) = 0;
+  virtual absl::StatusOr<std::unique_ptr<StoreSnapshot>> Snapshot(std::string_view key) = 0;
+
+  // The tokens of sessions, none for those that are not there; renews nothing.
+  virtual absl::StatusOr<std::vector<Token>> Tokens(const std::vector<std::string>& keys) = 0;
+
+  // Removes up to `most` fields of the range, the first ones, but never the last `keep`, and leaves
+  // no trace of them; returns how many. `expected`: as StoreChange's. Removes none of another
+  // incarnation or where `expected` does not hold.
+  virtual absl::StatusOr<std::uint64_t> EraseRange(std::string_view key, Token incarnation,
+                                                   std::optional<Token> expected,
+                                                   const FieldRange& range, std::size_t keep,
+                                                   std::size_t most) = 0;
+
+  // Removes this incarnation, or with none a session that is set aside. `token` names the removal.
+  // kDone or kAbsent.
+  virtual absl::StatusOr<StoreResult> Remove(std::string_view key, Token incarnation,
+                                             Token token) = 0;
 
   // Up to `limit` keys after `after` that begin with `prefix`, sorted. May miss sessions that are
   // made or removed meanwhile.
@@ -128,7 +211,7 @@ class Store {
 };
 
 // Commit, of a store whose changes all go through its StartCommit.
-absl::StatusOr<StoreVersion> CommitAndWait(Store& store, std::string_view key, StoreChange change);
+absl::StatusOr<StoreResult> CommitAndWait(Store& store, std::string_view key, StoreChange change);
 
 }  // namespace dropoutd
 

@@ -4,11 +4,16 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
+#include <vector>
 
+#include "server/base/token.h"
 #include "server/store/store.h"
 
 namespace dropoutd {
@@ -20,14 +25,8 @@ class StoreUnderTest {
 
   virtual Store& store() = 0;
 
-  // The time by which sessions expire.
-  virtual StoreTime Now() = 0;
-
-  // Returns when what expires at `end` has expired.
-  virtual void AwaitEnd(StoreTime end) = 0;
-
-  // Lets the store lose what it once answered; false if nothing can make it do so.
-  virtual bool LoseHistory() = 0;
+  // Returns when at least `by` has passed by the store's clock; false where that takes too long.
+  virtual bool Advance(std::chrono::milliseconds by) = 0;
 };
 
 struct StoreKind {
@@ -38,7 +37,24 @@ struct StoreKind {
 // Names the kind in the lists of tests.
 inline void PrintTo(const StoreKind& kind, std::ostream* out) { *out << kind.name; }
 
-// Instantiate with each kind of store.
+// Makes failures readable.
+inline void PrintTo(StoreOutcome outcome, std::ostream* out) {
+  constexpr const char* kNames[] = {"done",     "absent", "conflict",    "occupied",
+                                    "too many", "full",   "tenant full", "full of sessions"};
+  *out << kNames[static_cast<int>(outcome)];
+}
+
+// A session as the test knows it.
+struct SessionName {
+  std::string key;
+  Token incarnation;
+  Token token;
+};
+
+using Fields = std::map<std::string, std::string>;
+using Parts = std::map<std::string, std::string>;
+
+// Instantiate with each kind of store. The suite's tests are in store_conformance_*.cc.
 class StoreConformanceTest : public testing::TestWithParam<StoreKind> {
  protected:
   void SetUp() override {
@@ -47,18 +63,39 @@ class StoreConformanceTest : public testing::TestWithParam<StoreKind> {
   }
 
   Store& store() { return under_test_->store(); }
-  StoreTime Later(std::chrono::milliseconds after = std::chrono::hours(1)) {
-    return under_test_->Now() + after;
-  }
+
+  // A change that makes a session with one part, for an hour.
+  static StoreChange New(const std::string& document = "document");
+  // One of `session`, which must have the token that the test knows.
+  static StoreChange ChangeOf(const SessionName& session);
+  // One of its fields. No value: removes it. No token: it never existed.
+  static StoreChange Write(const SessionName& session, const std::string& name,
+                           std::optional<std::string> value, Token replaces = {});
 
   // Makes a session that is not there yet.
-  void Create(const std::string& key, const std::string& document = "document");
+  SessionName Create(const std::string& key, const std::string& document = "document");
 
-  // The field's value, or nothing.
-  std::optional<std::string> Get(const std::string& key, const std::string& field);
+  // What became of a change; an error fails the test.
+  StoreResult Commit(const std::string& key, const StoreChange& change);
+  // Makes a change that must succeed; `session` learns the token.
+  void Make(SessionName& session, const StoreChange& change);
+  // Writes fields that never existed.
+  void Fill(const SessionName& session, const std::vector<std::string>& names);
+
+  StoreField Get(const std::string& key, const std::string& name);
+  // None if the session is not there.
+  Token TokenOf(const std::string& key);
+  bool Exists(const std::string& key) { return static_cast<bool>(TokenOf(key)); }
+  Parts PartsOf(const std::string& key);
+  // All of them, by a snapshot.
+  Fields FieldsOf(const std::string& key);
 
   std::unique_ptr<StoreUnderTest> under_test_;
 };
+
+// What the fields are that a snapshot has yet to answer, asked for `limit` at a time. Fails the
+// test where they are not in order.
+Fields Rest(StoreSnapshot& snapshot, std::size_t limit);
 
 }  // namespace dropoutd
 

@@ -9,13 +9,10 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "server/store/memory_store.h"
-#include "server/store/redis_store.h"
 #include "server/store/sqlite_store.h"
-#include "tests/store/redis_process.h"
 #include "tests/store/store_conformance.h"
 
 namespace dropoutd {
@@ -37,18 +34,31 @@ class TemporaryFolder {
 // Puts a store around the store that it is given, or returns that one.
 using WrapStore = std::function<std::unique_ptr<Store>(std::unique_ptr<Store>)>;
 
+// A clock that stands still until a test moves it.
+class StoreClock {
+ public:
+  std::chrono::steady_clock::time_point Now() const {
+    return std::chrono::steady_clock::time_point(std::chrono::hours(10)) + since_.load();
+  }
+  void Advance(std::chrono::milliseconds by) { since_ = since_.load() + by; }
+
+ private:
+  std::atomic<std::chrono::milliseconds> since_ = std::chrono::milliseconds(0);
+};
+
 class MemoryUnderTest final : public StoreUnderTest {
  public:
   explicit MemoryUnderTest(const WrapStore& wrap)
-      : store_(wrap(std::make_unique<MemoryStore>([this] { return now_; }))) {}
+      : store_(wrap(std::make_unique<MemoryStore>([this] { return clock_.Now(); }))) {}
 
   Store& store() override { return *store_; }
-  StoreTime Now() override { return now_; }
-  void AwaitEnd(StoreTime end) override { now_ = end; }
-  bool LoseHistory() override { return false; }
+  bool Advance(std::chrono::milliseconds by) override {
+    clock_.Advance(by);
+    return true;
+  }
 
  private:
-  StoreTime now_ = std::chrono::system_clock::now();
+  StoreClock clock_;
   const std::unique_ptr<Store> store_;
 };
 
@@ -56,53 +66,28 @@ class SqliteUnderTest final : public StoreUnderTest {
  public:
   explicit SqliteUnderTest(const WrapStore& wrap) {
     SqliteOptions options;
-    options.now = [this] { return now_.load(); };
+    options.now = [this] { return clock_.Now(); };
     store_ = wrap(SqliteStore::Open(folder_.File("sessions.db"), options).value());
   }
 
   Store& store() override { return *store_; }
-  StoreTime Now() override { return now_; }
-  void AwaitEnd(StoreTime end) override { now_ = end; }
-  bool LoseHistory() override { return false; }
-
- private:
-  TemporaryFolder folder_;
-  std::atomic<StoreTime> now_ = std::chrono::system_clock::now();
-  std::unique_ptr<Store> store_;
-};
-
-class RedisUnderTest final : public StoreUnderTest {
- public:
-  explicit RedisUnderTest(const WrapStore& wrap)
-      : store_(wrap(RedisStore::Open(redis_.address()).value())) {}
-
-  Store& store() override { return *store_; }
-  StoreTime Now() override { return std::chrono::system_clock::now(); }
-  // Redis counts whole milliseconds, and a key lives to the end of its last one.
-  void AwaitEnd(StoreTime end) override {
-    using std::chrono::milliseconds;
-    std::this_thread::sleep_until(std::chrono::ceil<milliseconds>(end) + milliseconds(1));
-  }
-  // It keeps nothing on its disk.
-  bool LoseHistory() override {
-    redis_.Kill();
-    redis_.Start();
+  bool Advance(std::chrono::milliseconds by) override {
+    clock_.Advance(by);
     return true;
   }
 
  private:
-  RedisProcess redis_;
-  const std::unique_ptr<Store> store_;
+  TemporaryFolder folder_;
+  StoreClock clock_;
+  std::unique_ptr<Store> store_;
 };
 
-// "Memory", "Sqlite" or "Redis", which makes null where there is no redis-server.
+// "Memory" or "Sqlite".
 inline StoreKind MakeStoreKind(
     const std::string& name, WrapStore wrap = [](auto store) { return store; }) {
   return {name, [name, wrap = std::move(wrap)]() -> std::unique_ptr<StoreUnderTest> {
             if (name == "Memory") return std::make_unique<MemoryUnderTest>(wrap);
-            if (name == "Sqlite") return std::make_unique<SqliteUnderTest>(wrap);
-            if (!HasRedis()) return nullptr;
-            return std::make_unique<RedisUnderTest>(wrap);
+            return std::make_unique<SqliteUnderTest>(wrap);
           }};
 }
 
