@@ -1,5 +1,6 @@
 #include "server/store/sqlite_database.h"
 
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -54,6 +55,20 @@ SqliteStatement& SqliteStatement::Bind(int at, std::string_view blob) {
   return *this;
 }
 
+SqliteStatement& SqliteStatement::Bind(int at, Token token) {
+  const std::string bytes = token.Bytes();
+  const int result =
+      sqlite3_bind_blob64(statement_, at, bytes.data(), bytes.size(), SQLITE_TRANSIENT);
+  if (result != SQLITE_OK) result_ = result;
+  return *this;
+}
+
+SqliteStatement& SqliteStatement::Bind(int at, std::nullopt_t /*null*/) {
+  const int result = sqlite3_bind_null(statement_, at);
+  if (result != SQLITE_OK) result_ = result;
+  return *this;
+}
+
 bool SqliteStatement::Step() {
   if (result_ != SQLITE_OK && result_ != SQLITE_ROW) return false;
   result_ = sqlite3_step(statement_);
@@ -82,6 +97,12 @@ absl::StatusOr<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(const std::
 
 absl::Status SqliteDatabase::Execute(const std::string& sql) {
   return SqliteStatus(sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr));
+}
+
+void SqliteDatabase::Checkpoint() {
+  sqlite3_busy_timeout(handle_, 0);
+  sqlite3_wal_checkpoint_v2(handle_, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  sqlite3_busy_timeout(handle_, kBusyMilliseconds);
 }
 
 absl::StatusOr<std::int64_t> SqliteDatabase::ReadInteger(const char* sql) {

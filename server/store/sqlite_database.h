@@ -6,11 +6,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/base/token.h"
 
 namespace dropoutd {
 
@@ -32,12 +34,16 @@ class SqliteStatement {
   // Parameters, from 1 on. What they refer to must stay until Reset.
   SqliteStatement& Bind(int at, std::int64_t value);
   SqliteStatement& Bind(int at, std::string_view blob);
+  // Copied; it need not stay.
+  SqliteStatement& Bind(int at, Token token);
+  SqliteStatement& Bind(int at, std::nullopt_t null);
 
   // Whether there is a row.
   bool Step();
 
   std::int64_t Integer(int column) const { return sqlite3_column_int64(statement_, column); }
   std::string_view Blob(int column) const;
+  bool IsNull(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
 
   // Ends a run; what went wrong in it, if anything.
   absl::Status Reset();
@@ -65,8 +71,16 @@ class SqliteDatabase {
 
   sqlite3* handle() { return handle_; }
 
-  // Runs statements without parameters or rows.
+  // Runs statements without parameters; rows are dropped.
   absl::Status Execute(const std::string& sql);
+
+  // Moves what the log has into the file, and makes the log short, if no reader holds it up. What
+  // cannot be moved now stays in the log.
+  void Checkpoint();
+
+  // Rows that the last statement has changed.
+  std::uint64_t changes() const { return static_cast<std::uint64_t>(sqlite3_changes(handle_)); }
+  std::int64_t last_row() const { return sqlite3_last_insert_rowid(handle_); }
   absl::StatusOr<std::int64_t> ReadInteger(const char* sql);
 
  private:

@@ -1,60 +1,108 @@
 #include "server/store/sqlite_statements.h"
 
+#include <initializer_list>
+
 #include "server/base/status_macros.h"
 
 namespace dropoutd {
+namespace {
 
-const char* const kSqliteSchema = R"sql(
-  CREATE TABLE sessions(
-    id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, version INTEGER NOT NULL,
-    expire INTEGER NOT NULL, document BLOB NOT NULL);
-  CREATE INDEX sessions_by_expire ON sessions(expire);
-  CREATE TABLE fields(
-    session INTEGER NOT NULL, name BLOB NOT NULL, value BLOB NOT NULL,
-    PRIMARY KEY(session, name)) WITHOUT ROWID;
-  PRAGMA user_version = 1;
-)sql";
+struct NamedStatement {
+  SqliteStatement& statement;
+  const char* sql;
+};
 
-absl::Status SqliteStatements::Prepare(sqlite3* db) {
-  struct Named {
-    SqliteStatement& statement;
-    const char* sql;
-  };
-  for (const Named& each : {
-           Named{begin, "BEGIN IMMEDIATE"},
-           Named{commit, "COMMIT"},
-           Named{rollback, "ROLLBACK"},
-           Named{find, "SELECT id, version, expire FROM sessions WHERE key = ?"},
-           Named{document, "SELECT document FROM sessions WHERE id = ?"},
-           Named{insert, "INSERT INTO sessions(key, version, expire, document) VALUES(?, 1, ?, ?)"},
-           Named{update_document,
-                 "UPDATE sessions SET document = ?, version = version + 1 WHERE id = ?"},
-           Named{update_expire, "UPDATE sessions SET expire = ? WHERE id = ?"},
-           Named{remove, "DELETE FROM sessions WHERE id = ?"},
-           Named{set_aside, "UPDATE sessions SET version = -abs(version) WHERE key = ?"},
-           Named{field, "SELECT value FROM fields WHERE session = ? AND name = ?"},
-           Named{put_field, "INSERT OR REPLACE INTO fields(session, name, value) VALUES(?, ?, ?)"},
-           Named{erase_field, "DELETE FROM fields WHERE session = ? AND name = ?"},
-           Named{erase_fields, "DELETE FROM fields WHERE session = ?"},
-           Named{scan,
-                 "SELECT name, value FROM fields WHERE session = ? AND name >= ? AND name < ? "
-                 "ORDER BY name LIMIT ?"},
-           Named{count_range,
-                 "SELECT count(*) FROM fields WHERE session = ? AND name >= ? AND name < ?"},
-           Named{erase_range,
-                 "DELETE FROM fields WHERE session = ?1 AND name IN (SELECT name FROM fields "
-                 "WHERE session = ?1 AND name >= ?2 AND name < ?3 ORDER BY name LIMIT ?4)"},
-           Named{list,
-                 "SELECT key FROM sessions WHERE key > ?1 AND key >= ?2 AND expire > ?3 "
-                 "ORDER BY key LIMIT ?4"},
-           Named{list_to,
-                 "SELECT key FROM sessions WHERE key > ?1 AND key >= ?2 AND expire > ?3 "
-                 "AND key < ?5 ORDER BY key LIMIT ?4"},
-           Named{expired, "SELECT id FROM sessions WHERE expire <= ? LIMIT 1000"},
-       }) {
+absl::Status PrepareAll(sqlite3* db, std::initializer_list<NamedStatement> all) {
+  for (const NamedStatement& each : all) {
     DROPOUTD_ASSIGN_OR_RETURN(each.statement, SqliteStatement::Prepare(db, each.sql));
   }
   return absl::OkStatus();
+}
+
+constexpr char kFind[] =
+    "SELECT id, incarnation, token, made, expire, set_aside FROM sessions WHERE key = ?";
+constexpr char kLog[] = "SELECT log FROM sessions WHERE id = ?";
+
+}  // namespace
+
+absl::Status SqliteReadStatements::Prepare(sqlite3* db) {
+  return PrepareAll(
+      db, {
+              {begin, "BEGIN"},
+              {end, "COMMIT"},
+              {find, kFind},
+              {log, kLog},
+              {part, "SELECT value FROM parts WHERE session = ? AND name = ?"},
+              {parts, "SELECT name, value FROM parts WHERE session = ?"},
+              {field, "SELECT token, until, value FROM fields WHERE session = ? AND name = ?"},
+              {scan,
+               "SELECT name, token, value FROM fields WHERE session = ? AND until IS NULL "
+               "ORDER BY name"},
+              {list,
+               "SELECT key FROM sessions WHERE key > ?1 AND key >= ?2 AND expire > ?3 "
+               "ORDER BY key LIMIT ?4"},
+              {list_to,
+               "SELECT key FROM sessions WHERE key > ?1 AND key >= ?2 AND expire > ?3 "
+               "AND key < ?5 ORDER BY key LIMIT ?4"},
+          });
+}
+
+absl::Status SqliteWriteStatements::Prepare(sqlite3* db) {
+  return PrepareAll(
+      db, {
+              {begin, "BEGIN IMMEDIATE"},
+              {commit, "COMMIT"},
+              {rollback, "ROLLBACK"},
+              {save_clock, "UPDATE clock SET micros = ? WHERE id = 0"},
+              {find, kFind},
+              {log, kLog},
+              {find_staged, "SELECT id, expire FROM sessions WHERE staged = ?"},
+              {insert,
+               "INSERT INTO sessions(key, incarnation, token, made, expire, log) "
+               "VALUES(?1, ?2, ?3, ?3, ?4, ?5)"},
+              {insert_staged,
+               "INSERT INTO sessions(staged, incarnation, token, made, expire) "
+               "VALUES(?1, ?2, x'', x'', ?3)"},
+              {claim,
+               "UPDATE sessions SET key = ?1, staged = NULL, incarnation = ?2, token = ?3, "
+               "made = ?3, expire = ?4, log = ?5 WHERE id = ?6"},
+              {update_token, "UPDATE sessions SET token = ?, log = ? WHERE id = ?"},
+              {update_expire, "UPDATE sessions SET expire = ? WHERE id = ?"},
+              {set_aside,
+               "UPDATE sessions SET set_aside = 1, token = ? "
+               "WHERE key = ? AND incarnation = ? AND token = ?"},
+              {forget, "UPDATE sessions SET key = NULL, staged = NULL, expire = 0 WHERE id = ?"},
+              {remove, "DELETE FROM sessions WHERE id = ?"},
+              {erase_some_fields,
+               "DELETE FROM fields WHERE session = ?1 AND name IN "
+               "(SELECT name FROM fields WHERE session = ?1 LIMIT ?2)"},
+              {erase_parts, "DELETE FROM parts WHERE session = ?"},
+              {put_part, "INSERT OR REPLACE INTO parts(session, name, value) VALUES(?, ?, ?)"},
+              {erase_part, "DELETE FROM parts WHERE session = ? AND name = ?"},
+              {field_token, "SELECT token, until FROM fields WHERE session = ? AND name = ?"},
+              {put_field,
+               "INSERT OR REPLACE INTO fields(token, until, value, session, name) "
+               "VALUES(?, ?, ?, ?, ?)"},
+              {update_field,
+               "UPDATE fields SET token = ?, until = ?, value = ? WHERE session = ? AND name = ?"},
+              {count_range,
+               "SELECT count(*) FROM fields WHERE session = ? AND name >= ? AND name < ? "
+               "AND until IS NULL"},
+              {erase_range,
+               "DELETE FROM fields WHERE session = ?1 AND name IN (SELECT name FROM fields "
+               "WHERE session = ?1 AND name >= ?2 AND name < ?3 AND until IS NULL "
+               "ORDER BY name LIMIT ?4)"},
+              {removal, "SELECT token, until FROM removals WHERE key = ?"},
+              {put_removal, "INSERT OR REPLACE INTO removals(key, token, until) VALUES(?, ?, ?)"},
+              {count_keys, "SELECT count(*) FROM sessions WHERE key >= ?"},
+              {count_keys_to, "SELECT count(*) FROM sessions WHERE key >= ? AND key < ?"},
+              {expired_keys, "SELECT key FROM sessions WHERE expire <= ? AND key IS NOT NULL"},
+              {expired, "SELECT id, key FROM sessions WHERE expire <= ? LIMIT 100"},
+              {erase_old_tombstones,
+               "DELETE FROM fields WHERE (session, name) IN "
+               "(SELECT session, name FROM fields WHERE until <= ? LIMIT 1000)"},
+              {erase_old_removals, "DELETE FROM removals WHERE until <= ?"},
+          });
 }
 
 }  // namespace dropoutd

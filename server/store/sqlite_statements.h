@@ -1,27 +1,31 @@
-// The tables of the SQLite store, and what it asks of them.
+// What the SQLite store asks of its tables (sqlite_schema.h).
 #ifndef DROPOUTD_SERVER_STORE_SQLITE_STATEMENTS_H_
 #define DROPOUTD_SERVER_STORE_SQLITE_STATEMENTS_H_
-
-#include <cstdint>
 
 #include "absl/status/status.h"
 #include "server/store/sqlite_database.h"
 
 namespace dropoutd {
 
-// The file's user_version. A server upgrades a file with a lower one.
-inline constexpr std::int64_t kSqliteSchemaVersion = 1;
+// Of one connection that reads. Not thread-safe.
+struct SqliteReadStatements {
+  SqliteStatement begin, end;
+  SqliteStatement find, log, part, parts, field, scan, list, list_to;
 
-// Makes the tables, and sets the version. A session's version is negative from the moment that it
-// is set aside; values are framed (framing.h).
-extern const char* const kSqliteSchema;
+  absl::Status Prepare(sqlite3* db);
+};
 
-// Of one connection. Not thread-safe.
-struct SqliteStatements {
-  SqliteStatement begin, commit, rollback;
-  SqliteStatement find, document, insert, update_document, update_expire, remove, set_aside;
-  SqliteStatement field, put_field, erase_field, erase_fields, scan, count_range, erase_range;
-  SqliteStatement list, list_to, expired;
+// Of the connection that writes. Not thread-safe.
+struct SqliteWriteStatements {
+  SqliteStatement begin, commit, rollback, save_clock;
+  SqliteStatement find, log, find_staged, insert, insert_staged, claim;
+  SqliteStatement update_token, update_expire, set_aside;
+  SqliteStatement forget, remove, erase_some_fields, erase_parts;
+  SqliteStatement put_part, erase_part;
+  SqliteStatement field_token, put_field, update_field, count_range, erase_range;
+  SqliteStatement removal, put_removal;
+  SqliteStatement count_keys, count_keys_to, expired_keys;
+  SqliteStatement expired, erase_old_tombstones, erase_old_removals;
 
   absl::Status Prepare(sqlite3* db);
 };

@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,70 +18,38 @@
 #include <string>
 #include <vector>
 
-#include "server/base/error.h"
-#include "tests/store/store_conformance.h"
-#include "tests/store/stores_under_test.h"
+#include "tests/store/sqlite_test.h"
 
 namespace dropoutd {
 namespace {
 
 namespace fs = std::filesystem;
+using std::chrono::hours;
+using std::chrono::seconds;
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, StoreConformanceTest, testing::Values(MakeStoreKind("Sqlite")),
                          [](const auto& kind) { return kind.param.name; });
 
-class SqliteStoreTest : public testing::Test {
- protected:
-  std::unique_ptr<SqliteStore> Open(const SqliteOptions& options = {}) {
-    auto store = SqliteStore::Open(path_, options);
-    EXPECT_TRUE(store.ok()) << store.status();
-    return store.ok() ? *std::move(store) : nullptr;
-  }
-
-  static StoreChange New(const std::string& document) {
-    StoreChange change;
-    change.expected_version = 0;
-    change.document = document;
-    change.expire_time = std::chrono::system_clock::now() + std::chrono::hours(1);
-    return change;
-  }
-
-  static StoreChange Field(const std::string& name, const std::string& value) {
-    StoreChange change;
-    change.writes = {{name, value}};
-    return change;
-  }
-
-  // Runs SQL on the file, as nobody should.
-  void Meddle(const std::string& sql) {
-    const auto database = SqliteDatabase::Open(path_, false);
-    ASSERT_TRUE(database.ok());
-    ASSERT_TRUE((*database)->Execute(sql).ok());
-  }
-
-  static std::string ReasonText(const absl::Status& status) {
-    const auto reason = ReasonOf(status);
-    return reason.has_value() ? std::string(ReasonName(*reason)) : status.ToString();
-  }
-
-  TemporaryFolder folder_;
-  const std::string path_ = folder_.File("sessions.db");
-};
-
 TEST_F(SqliteStoreTest, WhatIsCommittedIsThereAgain) {
+  StoreChange change = New("document");
   {
     const auto store = Open();
-    ASSERT_TRUE(store->Commit("s", New("document")).ok());
-    ASSERT_TRUE(store->Commit("s", Field("a", "1")).ok());
+    ASSERT_TRUE(store->Stage("s", change.incarnation, {{"staged", "2", {}}}).ok());
+    change.writes = {{"a", "1", {}}};
+    ASSERT_TRUE(IsDone(store->Commit("s", change)));
   }
   const auto store = Open();
   EXPECT_EQ(*store->Count(), 1u);
   StoreQuery query;
-  query.fields = {"a"};
+  query.fields = {"a", "staged"};
   const auto answer = store->Query("s", query);
   ASSERT_TRUE(answer.ok()) << answer.status();
-  EXPECT_EQ(answer->document, "document");
+  EXPECT_EQ(answer->incarnation, change.incarnation);
+  EXPECT_EQ(answer->token, change.token);
+  EXPECT_EQ(answer->parts.at(0).value, "document");
   EXPECT_EQ(answer->fields[0].value, "1");
+  EXPECT_EQ(answer->fields[1].value, "2");
+  for (const StoreField& field : answer->fields) EXPECT_EQ(field.token, change.token);
 }
 
 // A child commits until it is killed; it says of each change that it was acknowledged.
@@ -96,9 +63,11 @@ TEST_F(SqliteStoreTest, NothingAcknowledgedIsLostWhenTheProcessIsKilled) {
     const pid_t child = fork();
     if (child == 0) {
       auto store = SqliteStore::Open(path_);
-      if (!store.ok() || !(*store)->Commit("s", New("d")).ok()) _exit(1);
+      const StoreChange making = New("d");
+      if (!store.ok() || !IsDone((*store)->Commit("s", making))) _exit(1);
       for (std::uint32_t i = 0;; ++i) {
-        if (!(*store)->Commit("s", Field(std::to_string(i), std::string(500, 'x'))).ok()) _exit(1);
+        const auto change = Field(making, std::to_string(i), std::string(500, 'x'));
+        if (!IsDone((*store)->Commit("s", change))) _exit(1);
         if (write(said[1], &i, sizeof(i)) != sizeof(i)) _exit(1);
       }
     }
@@ -126,17 +95,49 @@ TEST_F(SqliteStoreTest, NothingAcknowledgedIsLostWhenTheProcessIsKilled) {
   }
 }
 
-TEST_F(SqliteStoreTest, ASecondServerIsRefused) {
+TEST_F(SqliteStoreTest, ASecondServerIsRefusedByAnyName) {
   const auto store = Open();
-  const auto second = SqliteStore::Open(path_);
-  EXPECT_EQ(ReasonText(second.status()), "STORE_UNAVAILABLE");
-  EXPECT_NE(second.status().message().find("another dropoutd"), std::string::npos);
+  const std::string symbolic = folder_.File("symbolic.db");
+  const std::string hard = folder_.File("hard.db");
+  fs::create_symlink(path_, symbolic);
+  fs::create_hard_link(path_, hard);
+  // Twice: a refusal takes nothing from who has the lock.
+  for (const std::string& name : {path_, symbolic, hard, path_, symbolic, hard}) {
+    const auto second = SqliteStore::Open(name);
+    EXPECT_EQ(ReasonText(second.status()), "STORE_UNAVAILABLE") << name;
+    EXPECT_NE(second.status().message().find("another dropoutd"), std::string::npos) << name;
+  }
   EXPECT_TRUE(store->Check().ok());
+}
+
+// Another process: what SQLite itself locks and closes there does not matter.
+TEST_F(SqliteStoreTest, ASecondProcessIsRefusedByAnyName) {
+  const std::string hard = folder_.File("hard.db");
+  Open();
+  fs::create_hard_link(path_, hard);
+  const auto store = Open();
+  ASSERT_TRUE(store->Check().ok());
+  EXPECT_EQ(InChild([&] {
+              const absl::Status refused = SqliteStore::Open(hard).status();
+              return refused.message().find("another dropoutd") != std::string::npos ? 0 : 1;
+            }),
+            0);
+}
+
+TEST_F(SqliteStoreTest, ASymbolicLinkIsTheFile) {
+  const std::string symbolic = folder_.File("symbolic.db");
+  fs::create_symlink(path_, symbolic);
+  {
+    const auto store = SqliteStore::Open(symbolic);
+    ASSERT_TRUE(store.ok()) << store.status();
+    ASSERT_TRUE(IsDone((*store)->Commit("s", New("document"))));
+  }
+  EXPECT_EQ(*Open()->Count(), 1u);
 }
 
 TEST_F(SqliteStoreTest, ANewerSchemaIsRefused) {
   Open();
-  Meddle("PRAGMA user_version = 2");
+  Meddle("PRAGMA user_version = 3");
   const auto store = SqliteStore::Open(path_);
   EXPECT_NE(store.status().message().find("newer"), std::string::npos) << store.status();
 }
@@ -152,64 +153,50 @@ TEST_F(SqliteStoreTest, OtherFilesAreRefused) {
   EXPECT_NE(store.status().message().find("another program"), std::string::npos) << store.status();
 }
 
-TEST_F(SqliteStoreTest, AFullDiskLosesNothing) {
+// What a session has left is what it had when the server went, whatever the clocks have done.
+TEST_F(SqliteStoreTest, TimeSpentDownDoesNotCount) {
   SqliteOptions options;
-  options.most_pages = 100;
-  const auto store = Open(options);
-  ASSERT_TRUE(store->Commit("s", New("document")).ok());
-  ASSERT_TRUE(store->Commit("s", Field("small", "1")).ok());
-  const auto full = store->Commit("s", Field("large", std::string(1 << 20, 'x')));
-  EXPECT_EQ(ReasonText(full.status()), "STORE_UNAVAILABLE");
-  StoreQuery query;
-  query.fields = {"small", "large"};
-  const auto answer = store->Query("s", query);
-  ASSERT_TRUE(answer.ok()) << answer.status();
-  EXPECT_EQ(answer->fields[0].value, "1");
-  EXPECT_EQ(answer->fields[1].value, std::nullopt);
-  EXPECT_TRUE(store->Commit("s", Field("small", "2")).ok());  // There is room for this.
-}
-
-TEST_F(SqliteStoreTest, DamagedRecordsAreSetAside) {
-  for (const std::string table : {"sessions SET document", "fields SET value"}) {
-    {
-      const auto store = Open();
-      for (const char* key : {"bad", "good"}) {
-        ASSERT_TRUE(store->Commit(key, New("document")).ok());
-        ASSERT_TRUE(store->Commit(key, Field("a", "1")).ok());
-      }
-    }
-    Meddle("UPDATE " + table + " = x'0100000000' WHERE " +
-           (table.starts_with("sessions") ? "key = CAST('bad' AS BLOB)"
-                                          : "session = (SELECT id FROM sessions WHERE key = "
-                                            "CAST('bad' AS BLOB))"));
-    const auto store = Open();
-    StoreQuery query;
-    query.fields = {"a"};
-    for (int i = 0; i < 2; ++i) {
-      EXPECT_EQ(ReasonText(store->Query("bad", query).status()), "STORE_CORRUPT") << table;
-    }
-    // And stays so for other questions, which the damage does not touch.
-    EXPECT_EQ(ReasonText(store->Commit("bad", Field("b", "2")).status()), "STORE_CORRUPT");
-    EXPECT_EQ(ReasonText(store->Scan("bad", {"", "z"}, 9).status()), "STORE_CORRUPT");
-    EXPECT_EQ(store->Query("good", query)->fields[0].value, "1");
-    EXPECT_TRUE(store->Remove("bad").ok());
-    EXPECT_TRUE(store->Remove("good").ok());
-  }
-}
-
-TEST_F(SqliteStoreTest, ValuesDoNotTakeEachOthersPlaces) {
+  std::chrono::steady_clock::time_point now{hours(1000)};
+  options.now = [&now] { return now; };
+  StoreChange change = New("document");
+  change.ttl = seconds(100);
   {
-    const auto store = Open();
-    ASSERT_TRUE(store->Commit("s", New("document")).ok());
-    ASSERT_TRUE(store->Commit("s", Field("a", "1")).ok());
-    ASSERT_TRUE(store->Commit("s", Field("b", "2")).ok());
+    const auto store = Open(options);
+    ASSERT_TRUE(IsDone(store->Commit("s", change)));
+    now += seconds(40);
   }
-  Meddle(
-      "UPDATE fields SET value = (SELECT value FROM fields WHERE name = CAST('b' AS BLOB)) "
-      "WHERE name = CAST('a' AS BLOB)");
-  StoreQuery query;
-  query.fields = {"a"};
-  EXPECT_EQ(ReasonText(Open()->Query("s", query).status()), "STORE_CORRUPT");
+  now = std::chrono::steady_clock::time_point{hours(3)};
+  options.wall_now = [] { return std::chrono::system_clock::time_point{hours(1'000'000)}; };
+  const auto store = Open(options);
+  EXPECT_EQ(store->Query("s", {})->left, seconds(60));
+  now += seconds(60);
+  EXPECT_EQ(store->Query("s", {}).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(SqliteStoreTest, SnapshotsAreBounded) {
+  const auto store = Open();
+  ASSERT_TRUE(IsDone(store->Commit("s", New("document"))));
+  std::vector<std::unique_ptr<StoreSnapshot>> snapshots;
+  for (int i = 0; i < 8; ++i) snapshots.push_back(store->Snapshot("s").value());
+  EXPECT_EQ(ReasonText(store->Snapshot("s").status()), "STORE_UNAVAILABLE");
+  snapshots.pop_back();
+  EXPECT_TRUE(store->Snapshot("s").ok());
+}
+
+// Not in one transaction, for which the others would wait.
+TEST_F(SqliteStoreTest, ALargeSessionGoesInPieces) {
+  const auto store = Open();
+  StoreChange change = New("document");
+  for (int i = 0; i < 5000; ++i) change.writes.push_back({std::to_string(i), "value", {}});
+  ASSERT_TRUE(IsDone(store->Commit("s", change)));
+  ASSERT_TRUE(IsDone(store->Remove("s", change.incarnation, Token::Random())));
+  EXPECT_EQ(*store->Count(), 0u);
+  EXPECT_EQ(Integer("SELECT count(*) FROM fields"), 4000);
+  EXPECT_TRUE(IsDone(store->Commit("s", New("another"))));
+  ASSERT_TRUE(store->RemoveExpired().ok());
+  EXPECT_EQ(Integer("SELECT count(*) FROM fields"), 0);
+  EXPECT_EQ(Integer("SELECT count(*) FROM sessions"), 1);
+  EXPECT_EQ(*store->Count(), 1u);
 }
 
 TEST_F(SqliteStoreTest, ManySessionsAreOpenedAtOnce) {
@@ -222,7 +209,7 @@ TEST_F(SqliteStoreTest, ManySessionsAreOpenedAtOnce) {
     for (int i = 0; i < sessions; ++i) {
       store->StartCommit("session " + std::to_string(i), New(std::string(300, 'd')),
                          [&](const auto& committed) {
-                           EXPECT_TRUE(committed.ok());
+                           EXPECT_TRUE(IsDone(committed));
                            if (--left == 0) done.set_value();
                          });
     }
