@@ -1,85 +1,54 @@
-// A connection to a Redis server.
+// A connection to a Redis server, whatever carries it.
 #ifndef DROPOUTD_SERVER_STORE_REDIS_CONNECTION_H_
 #define DROPOUTD_SERVER_STORE_REDIS_CONNECTION_H_
 
-#include <chrono>
-#include <cstdint>
-#include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-
-struct redisContext;
-struct redisReply;
+#include "server/store/redis_script.h"
+#include "server/store/redis_value.h"
 
 namespace dropoutd {
 
-struct RedisAddress {
-  std::string host;
-  int port = 6379;
-  std::string user;      // Empty: the default one.
-  std::string password;  // Empty: none is needed.
-  int database = 0;
-  std::chrono::milliseconds connect_timeout{1000};
-  std::chrono::milliseconds command_timeout{3000};
-};
-
-struct FreeRedisReply {
-  void operator()(redisReply* reply) const;
-};
-using RedisReply = std::unique_ptr<redisReply, FreeRedisReply>;
-
-// A Lua script, known to the server by its hash.
-struct RedisScript {
-  explicit RedisScript(std::string source);
-
-  std::string source;
-  std::string sha;
-};
-
-// The text of a command, or of one argument.
+// The texts of a command, or of some arguments.
 using RedisArguments = std::vector<std::string_view>;
 
-// Not thread-safe. After an error of the connection itself it is of no further use: is_broken().
-// Errors: STORE_UNAVAILABLE, which name no address and no secret.
+// Commands that are appended are sent by the next Receive, and are answered in their order. Not
+// thread-safe.
+//
+// An error that Redis answers is a RedisValue: the command did nothing, or at least nothing more.
+// A status that is not OK (STORE_UNAVAILABLE, naming no address and no secret) says that the
+// connection was lost, or that an answer took longer than the command time-out: whether the
+// command was or will be carried out is not known. The connection is then broken for good.
 class RedisConnection {
  public:
-  static absl::StatusOr<std::unique_ptr<RedisConnection>> Connect(const RedisAddress& address);
-  ~RedisConnection();
-  RedisConnection(const RedisConnection&) = delete;
-  RedisConnection& operator=(const RedisConnection&) = delete;
+  virtual ~RedisConnection() = default;
 
-  bool is_broken() const;
+  // Queues a command.
+  virtual void Append(const RedisArguments& command) = 0;
 
-  // Names the server's process.
-  const std::string& run_id() const { return run_id_; }
+  // Sends what is queued, and takes the answer of the first command that has had none.
+  virtual absl::StatusOr<RedisValue> Receive() = 0;
 
-  // Whoever uses the connection numbers the histories that its server's process begins.
-  std::uint64_t history() const { return history_; }
-  void set_history(std::uint64_t history) { history_ = history; }
+  // Whether an error of the connection itself has been seen.
+  virtual bool is_broken() const = 0;
 
-  // Queues a call of a script, and takes the answer of the first one that has none. What the
-  // server does not know yet it is told.
+  // Of a connection that nobody waits on: whether the other end has closed it, as far as can be
+  // known without a wait. One that has been closed is broken from then on.
+  virtual bool HasBeenClosed() = 0;
+
+  // Queues a call of a script by its hash. A server that does not know it answers NOSCRIPT.
   void Append(const RedisScript& script, const RedisArguments& keys,
               const RedisArguments& arguments);
-  absl::StatusOr<RedisReply> Receive();
 
-  // Both.
-  absl::StatusOr<RedisReply> Call(const RedisScript& script, const RedisArguments& keys,
+  // Queues a command, and takes its answer. Nothing may be under way.
+  absl::StatusOr<RedisValue> Run(const RedisArguments& command);
+
+  // The same for a script; what the server does not know yet it is told.
+  absl::StatusOr<RedisValue> Call(const RedisScript& script, const RedisArguments& keys,
                                   const RedisArguments& arguments);
-
- private:
-  explicit RedisConnection(redisContext* context) : context_(context) {}
-
-  absl::StatusOr<RedisReply> Run(const RedisArguments& command);
-
-  redisContext* context_;
-  bool is_demoted_ = false;  // Its server takes no writes any more; another one may.
-  std::string run_id_;
-  std::uint64_t history_ = 0;
 };
 
 }  // namespace dropoutd

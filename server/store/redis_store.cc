@@ -1,402 +1,412 @@
 #include "server/store/redis_store.h"
 
-#include <hiredis/hiredis.h>
-
 #include <algorithm>
-#include <array>
-#include <functional>
-#include <limits>
-#include <optional>
+#include <chrono>
+#include <iterator>
+#include <map>
+#include <set>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "server/base/error.h"
 #include "server/base/status_macros.h"
-#include "server/store/framing.h"
+#include "server/store/redis_answer.h"
+#include "server/store/redis_commit.h"
+#include "server/store/redis_field.h"
 #include "server/store/redis_scripts.h"
+#include "server/store/redis_snapshot.h"
+#include "server/store/single_topology.h"
+#include "server/store/store_rules.h"
 
 namespace dropoutd {
 namespace {
 
-constexpr std::size_t kWriters = 4;
-constexpr std::size_t kMostIdle = 64;
-constexpr std::size_t kMostJobs = 64;  // That are sent before the answers are read.
-constexpr std::string_view kAllKeys = "dropout:keys";
-constexpr std::string_view kAllExpiries = "dropout:expiry";
-constexpr std::string_view kDocument = "document";
+// No script may keep the others waiting for long.
+constexpr std::size_t kMostInScript = 250;
+constexpr std::size_t kMostStagedBytes = std::size_t{1} << 20;
+constexpr std::size_t kMostListed = 1'000'000;
+constexpr int kDueInScript = 100;
+constexpr int kSweptBuckets = 128;  // Of a cluster, by one call.
+constexpr int kOldestVersion = 7;
 
-absl::Status HasChanged() { return absl::AbortedError("the session has changed"); }
-absl::Status NotThere() { return absl::NotFoundError("the store has no such session"); }
-absl::Status Damaged() {
-  return MakeError(Reason::kStoreCorrupt,
-                   "the store's record of the session is damaged; it was set aside");
-}
-absl::Status Nonsense() {
-  return MakeError(Reason::kStoreUnavailable, "Redis: the answer makes no sense");
+std::vector<RedisCall*> PointersTo(std::vector<RedisCall>& calls) {
+  std::vector<RedisCall*> pointers;
+  pointers.reserve(calls.size());
+  for (RedisCall& call : calls) pointers.push_back(&call);
+  return pointers;
 }
 
-// The keys of a session.
-struct SessionKeys {
-  explicit SessionKeys(std::string_view key) {
-    const absl::string_view name(key.data(), key.size());
-    d = absl::StrCat("dropout:{", name, "}:d");
-    f = absl::StrCat("dropout:{", name, "}:f");
-    n = absl::StrCat("dropout:{", name, "}:n");
-  }
-
-  std::string d, f, n;
-};
-
-std::string_view TextOf(const redisReply& reply) {
-  return reply.str == nullptr ? std::string_view() : std::string_view(reply.str, reply.len);
-}
-
-// The parts of an answer that is a list of texts and numbers.
-class Parts {
- public:
-  explicit Parts(const redisReply& reply) : reply_(reply) {}
-
-  std::size_t size() const { return reply_.type == REDIS_REPLY_ARRAY ? reply_.elements : 0; }
-  std::string_view Text(std::size_t i) const { return TextOf(*reply_.element[i]); }
-  std::int64_t Number(std::size_t i) const {
-    const redisReply& part = *reply_.element[i];
-    std::int64_t number = 0;
-    if (part.type == REDIS_REPLY_INTEGER) return part.integer;
-    return absl::SimpleAtoi(absl::string_view(part.str, part.len), &number) ? number : 0;
-  }
-  std::string_view word() const { return size() == 0 ? std::string_view() : Text(0); }
-
- private:
-  const redisReply& reply_;
-};
-
-// The arguments of the script `commit`, with what they refer to.
-struct CommitCall {
-  // `expire`: of the change's time, from now.
-  CommitCall(std::string_view key, const StoreChange& change, std::string expire) : keys(key) {
-    texts.reserve(4 + 2 * (change.conditions.size() + change.writes.size()));
-    arguments.push_back(key);
-    Add(change.expected_version.has_value() ? absl::StrCat(*change.expected_version) : "");
-    Add(change.document.has_value() ? Frame(kDocument, *change.document) : "");
-    Add(std::move(expire));
-    Add(absl::StrCat(change.conditions.size()));
-    for (const auto* fields : {&change.conditions, &change.writes}) {
-      for (const StoreField& field : *fields) {
-        arguments.push_back(field.name);
-        Add(field.value.has_value() ? Frame(field.name, *field.value) : "");
-      }
-    }
-  }
-
-  void Add(std::string text) { arguments.push_back(texts.emplace_back(std::move(text))); }
-
-  RedisArguments Keys() const { return {keys.d, keys.f, keys.n, kAllKeys, kAllExpiries}; }
-
-  SessionKeys keys;
-  std::vector<std::string> texts;  // Reserved: arguments refer to them.
-  RedisArguments arguments;
-};
-
-absl::StatusOr<StoreVersion> CommittedVersion(const absl::StatusOr<RedisReply>& reply) {
-  DROPOUTD_RETURN_IF_ERROR(reply.status());
-  const Parts parts(**reply);
-  if (parts.word() == "ok" && parts.size() == 2) return static_cast<StoreVersion>(parts.Number(1));
-  if (parts.word() == "none") return NotThere();
-  if (parts.word() == "aborted") return HasChanged();
-  return parts.word() == "bad" ? Damaged() : Nonsense();
-}
-
-// Whether a change is of another history than the connection that would carry it.
-bool IsOfAnother(const std::optional<std::uint64_t>& history, const RedisConnection& connection) {
-  return history.has_value() && *history != connection.history();
-}
-
-bool IsUnknownScript(const absl::Status& status) {
-  return absl::EndsWith(status.message(), "NOSCRIPT");
+// The value of a line of INFO.
+std::string InfoLine(std::string_view info, std::string_view name) {
+  const std::size_t begin = info.find(name);
+  if (begin == std::string_view::npos) return {};
+  const std::string_view rest = info.substr(begin + name.size());
+  return std::string(rest.substr(0, rest.find_first_of("\r\n")));
 }
 
 }  // namespace
 
-RedisStore::RedisStore(const RedisAddress& address, Now now)
-    : address_(address), now_(std::move(now)) {
-  for (std::size_t i = 0; i < kWriters; ++i) writers_.push_back(std::make_unique<Writer>(*this));
+RedisStore::RedisStore(std::unique_ptr<RedisTopology> topology, RedisOptions options)
+    : caller_(std::move(topology), std::move(options)),
+      is_cluster_(caller_.topology().is_cluster()),
+      counts_(caller_) {
+  for (std::size_t i = 0; i < caller_.options().writers; ++i) {
+    writers_.push_back(std::make_unique<RedisWriter>(
+        [this](std::vector<RedisWriter::Job> jobs) { Send(std::move(jobs)); }));
+  }
 }
 
-RedisStore::~RedisStore() { writers_.clear(); }
-
-absl::StatusOr<std::unique_ptr<RedisStore>> RedisStore::Open(const RedisAddress& address, Now now) {
-  std::unique_ptr<RedisStore> store(new RedisStore(address, std::move(now)));
+absl::StatusOr<std::unique_ptr<RedisStore>> RedisStore::Open(
+    std::unique_ptr<RedisTopology> topology, RedisOptions options) {
+  std::unique_ptr<RedisStore> store(new RedisStore(std::move(topology), std::move(options)));
+  DROPOUTD_RETURN_IF_ERROR(store->CheckVersion());
   DROPOUTD_RETURN_IF_ERROR(store->Check());
   return store;
 }
 
-std::string RedisStore::FromNow(const std::optional<StoreTime>& time) const {
-  if (!time.has_value()) return "";
-  return absl::StrCat(std::chrono::ceil<std::chrono::milliseconds>(*time - now_()).count());
+absl::StatusOr<std::unique_ptr<RedisStore>> RedisStore::Open(const RedisAddress& address,
+                                                             RedisOptions options) {
+  options.command_timeout = address.command_timeout;
+  return Open(std::make_unique<SingleTopology>(address), std::move(options));
 }
 
-// --- Connections ----------------------------------------------------------------------------
-
-absl::StatusOr<std::unique_ptr<RedisConnection>> RedisStore::TakeConnection() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!idle_.empty()) {
-      std::unique_ptr<RedisConnection> connection = std::move(idle_.back());
-      idle_.pop_back();
-      return connection;
-    }
+absl::Status RedisStore::CheckVersion() {
+  DROPOUTD_ASSIGN_OR_RETURN(const RedisValue info, caller_.RunCommand(0, {"INFO", "server"}));
+  const std::string version = InfoLine(info.text, "redis_version:");
+  int major = 0;
+  if (absl::SimpleAtoi(version.substr(0, version.find('.')), &major) && major >= kOldestVersion) {
+    return absl::OkStatus();
   }
-  return Connect();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "Redis has version ", version.empty() ? "unknown" : version, "; 7.0 or newer is needed"));
 }
 
-absl::StatusOr<std::unique_ptr<RedisConnection>> RedisStore::Connect() {
-  DROPOUTD_ASSIGN_OR_RETURN(auto connection, RedisConnection::Connect(address_));
-  std::vector<std::unique_ptr<RedisConnection>> old;  // End outside of the lock.
-  const std::lock_guard lock(mutex_);
-  if (connection->run_id() != run_id_) {
-    run_id_ = connection->run_id();
-    ++history_;
-    old.swap(idle_);
+absl::Status RedisStore::Check() {
+  std::map<int, RedisCall> calls;  // By group.
+  for (int bucket = 0; bucket < (is_cluster_ ? kRedisBuckets : 1); ++bucket) {
+    RedisCall& call = calls[caller_.topology().GroupOf(bucket)];
+    call.bucket = bucket;
+    call.script = &Scripts().check;
+    call.keys = {is_cluster_ ? absl::StrCat("dropout:{", bucket, "}:check") : "dropout:check"};
   }
-  connection->set_history(history_);
-  return connection;
+  std::vector<RedisCall*> pointers;
+  for (auto& [group, call] : calls) pointers.push_back(&call);
+  for (const auto& answer : caller_.RunAll(pointers)) DROPOUTD_RETURN_IF_ERROR(answer.status());
+  return absl::OkStatus();
 }
 
-void RedisStore::GiveBack(std::unique_ptr<RedisConnection> connection) {
-  if (connection->is_broken()) {
-    // The others are of the same age.
-    std::vector<std::unique_ptr<RedisConnection>> old;
-    const std::lock_guard lock(mutex_);
-    old.swap(idle_);
-    return;
-  }
-  const std::lock_guard lock(mutex_);
-  // One to a process that another has taken over from would answer as if that had not been.
-  if (connection->history() != history_) return;
-  if (idle_.size() < kMostIdle) idle_.push_back(std::move(connection));
+// --- Sessions of format 1 ---------------------------------------------------------------------
+
+absl::Status RedisStore::Move(const RedisKeys& keys) {
+  const Token incarnation = Token::Random();
+  const std::string base = keys.BaseOf(incarnation);
+  const std::string old = keys.stub.substr(0, keys.stub.size() - 1);
+  RedisCall call;
+  call.bucket = keys.bucket;
+  call.script = &Scripts().move;
+  call.keys = {keys.d,
+               base + "f",
+               base + "n",
+               keys.stub,
+               old + "f",
+               old + "n",
+               keys.index.keys,
+               keys.index.expiry,
+               std::string(kOldRedisKeys),
+               std::string(kOldRedisExpiry)};
+  call.arguments = {keys.session, incarnation.Bytes(), Token::Random().Bytes(), StubDocument()};
+  call.is_write = true;
+  return caller_.Run(call).status();
 }
 
-absl::StatusOr<RedisReply> RedisStore::Call(const RedisScript& script, const RedisArguments& keys,
-                                            const RedisArguments& arguments) {
-  DROPOUTD_ASSIGN_OR_RETURN(auto connection, TakeConnection());
-  auto reply = connection->Call(script, keys, arguments);
-  if (connection->is_broken()) {
-    GiveBack(std::move(connection));
-    DROPOUTD_ASSIGN_OR_RETURN(connection, Connect());
-    reply = connection->Call(script, keys, arguments);
-  }
-  GiveBack(std::move(connection));
-  return reply;
+absl::StatusOr<RedisValue> RedisStore::RunMoving(const RedisKeys& keys, RedisCall& call) {
+  DROPOUTD_ASSIGN_OR_RETURN(RedisValue answer, caller_.Run(call));
+  if (WordOf(answer) != "old") return answer;
+  DROPOUTD_RETURN_IF_ERROR(Move(keys));
+  return caller_.Run(call);
 }
 
-// --- Writers --------------------------------------------------------------------------------
+// --- Changes ----------------------------------------------------------------------------------
 
-RedisStore::Writer::~Writer() {
-  {
-    const std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  wake_.notify_all();
-  thread_.join();
+absl::StatusOr<SessionsElsewhere> RedisStore::Elsewhere(const RedisKeys& keys,
+                                                        const StoreChange& change) {
+  if (!is_cluster_ || !change.makes.has_value()) return SessionsElsewhere();
+  return counts_.Reserve(keys.bucket, keys.session, change.makes->prefix);
 }
 
-void RedisStore::Writer::Enqueue(Job job) {
-  {
-    const std::lock_guard lock(mutex_);
-    jobs_.push_back(std::move(job));
-  }
-  wake_.notify_one();
+void RedisStore::CountResult(const RedisKeys& keys, const StoreChange& change,
+                             const absl::StatusOr<StoreResult>& result) {
+  if (!is_cluster_ || !change.makes.has_value()) return;
+  // One that may have been made counts, until all are counted again.
+  counts_.Settle(keys.bucket, keys.session, !result.ok() || result->outcome == StoreOutcome::kDone);
 }
 
-void RedisStore::Writer::Run() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    wake_.wait(lock, [this] { return stop_ || !jobs_.empty(); });
-    if (jobs_.empty()) return;  // Stopped, and nothing is left.
-    std::deque<Job> some;
-    while (!jobs_.empty() && some.size() < kMostJobs) {
-      some.push_back(std::move(jobs_.front()));
-      jobs_.pop_front();
-    }
-    lock.unlock();
-    Send(some);
-    lock.lock();
-  }
-}
-
-// What is lost with the connection may have been done or not; who asked is told so.
-void RedisStore::Writer::Send(std::deque<Job>& jobs) {
-  const RedisScript& script = Scripts().commit;
-  if (connection_ == nullptr || connection_->is_broken() ||
-      connection_->history() != store_.history()) {
-    auto connection = store_.Connect();
-    if (!connection.ok()) {
-      for (const Job& job : jobs) job.done(connection.status());
-      return;
-    }
-    connection_ = *std::move(connection);
-  }
-  std::vector<CommitCall> calls;
-  calls.reserve(jobs.size());
-  std::erase_if(jobs, [&](const Job& job) {
-    if (!IsOfAnother(job.change.expected_history, *connection_)) return false;
-    job.done(HasChanged());
-    return true;
-  });
-  for (const Job& job : jobs) {
-    const CommitCall& call =
-        calls.emplace_back(job.key, job.change, store_.FromNow(job.change.expire_time));
-    connection_->Append(script, call.Keys(), call.arguments);
-  }
-  std::vector<absl::StatusOr<RedisReply>> replies;
-  for (std::size_t i = 0; i < jobs.size(); ++i) replies.push_back(connection_->Receive());
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    // A server that has restarted forgets its scripts; nothing was done then, and those behind
-    // it were not either.
-    if (!replies[i].ok() && IsUnknownScript(replies[i].status())) {
-      replies[i] = connection_->Call(script, calls[i].Keys(), calls[i].arguments);
-    }
-    jobs[i].done(CommittedVersion(replies[i]));
-  }
+// Straight to Redis: to wake a writer would take longer than the call.
+absl::StatusOr<StoreResult> RedisStore::Commit(std::string_view key, StoreChange change) {
+  const RedisKeys keys = KeysOf(key);
+  DROPOUTD_ASSIGN_OR_RETURN(const SessionsElsewhere elsewhere, Elsewhere(keys, change));
+  RedisCall call = CommitCallOf(keys, change, elsewhere);
+  const auto answer = RunMoving(keys, call);
+  auto result = answer.ok() ? CommitResultOf(call, *answer) : answer.status();
+  CountResult(keys, change, result);
+  return result;
 }
 
 void RedisStore::StartCommit(std::string_view key, StoreChange change, Committed done) {
-  const std::size_t writer = std::hash<std::string_view>()(key) % writers_.size();
+  if (writers_.empty()) return done(Commit(key, std::move(change)));
+  const std::size_t writer = static_cast<std::size_t>(RedisBucketOf(key)) % writers_.size();
   writers_[writer]->Enqueue({std::string(key), std::move(change), std::move(done)});
 }
 
-// --- Calls that wait ------------------------------------------------------------------------
-
-// Straight to Redis: to wake a writer would take longer than the call. A lost connection is not
-// tried again, because the change may have been made.
-absl::StatusOr<StoreVersion> RedisStore::Commit(std::string_view key, StoreChange change) {
-  const CommitCall call(key, change, FromNow(change.expire_time));
-  DROPOUTD_ASSIGN_OR_RETURN(auto connection, TakeConnection());
-  if (IsOfAnother(change.expected_history, *connection)) {
-    GiveBack(std::move(connection));
-    return HasChanged();
+void RedisStore::Send(std::vector<RedisWriter::Job> jobs) {
+  std::vector<RedisCall> calls;
+  calls.reserve(jobs.size());
+  std::erase_if(jobs, [&](const RedisWriter::Job& job) {
+    const RedisKeys keys = KeysOf(job.key);
+    const auto elsewhere = Elsewhere(keys, job.change);
+    if (elsewhere.ok()) calls.push_back(CommitCallOf(keys, job.change, *elsewhere));
+    if (!elsewhere.ok()) job.done(elsewhere.status());
+    return !elsewhere.ok();
+  });
+  const auto answers = caller_.RunAll(PointersTo(calls));
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    absl::StatusOr<StoreResult> result = RedisNonsense();
+    if (!answers[i].ok()) {
+      result = answers[i].status();
+    } else if (WordOf(*answers[i]) == "old") {
+      result = Commit(jobs[i].key, jobs[i].change);
+    } else {
+      result = CommitResultOf(calls[i], *answers[i]);
+    }
+    CountResult(KeysOf(jobs[i].key), jobs[i].change, result);
+    jobs[i].done(std::move(result));
   }
-  const auto reply = connection->Call(Scripts().commit, call.Keys(), call.arguments);
-  GiveBack(std::move(connection));
-  return CommittedVersion(reply);
 }
 
-absl::Status RedisStore::SetAside(std::string_view key) {
-  const SessionKeys keys(key);
-  DROPOUTD_RETURN_IF_ERROR(Call(Scripts().set_aside, {keys.d}, {}).status());
-  return Damaged();
+absl::Status RedisStore::Stage(std::string_view key, Token incarnation,
+                               std::vector<StoreField> fields) {
+  const RedisKeys keys = KeysOf(key);
+  for (std::size_t next = 0; next < fields.size();) {
+    RedisCall call;
+    call.bucket = keys.bucket;
+    call.script = &Scripts().stage;
+    call.keys = keys.Of(incarnation);
+    call.arguments = {keys.session, incarnation.Bytes(), ""};
+    call.deadline = 2;
+    call.is_write = true;
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < kMostInScript && next < fields.size(); ++i, ++next) {
+      const StoreField& field = fields[next];
+      call.arguments.push_back(field.name);
+      call.arguments.push_back(RedisField(Token(), field.name, field.value.value_or("")));
+      bytes += call.arguments.back().size();
+      if (bytes >= kMostStagedBytes) i = kMostInScript;
+    }
+    DROPOUTD_ASSIGN_OR_RETURN(const RedisValue answer, caller_.Run(call));
+    if (WordOf(answer) != "ok") return RedisUnavailable("the session has been made already");
+  }
+  return absl::OkStatus();
 }
+
+absl::StatusOr<std::uint64_t> RedisStore::EraseRange(std::string_view key, Token incarnation,
+                                                     std::optional<Token> expected,
+                                                     const FieldRange& range, std::size_t keep,
+                                                     std::size_t most) {
+  const RedisKeys keys = KeysOf(key);
+  const RedisBounds bounds = BoundsOf(range);
+  std::uint64_t erased = 0;
+  while (erased < most) {
+    const std::uint64_t some = std::min<std::uint64_t>(most - erased, kMostInScript);
+    RedisCall call;
+    call.bucket = keys.bucket;
+    call.script = &Scripts().erase_range;
+    call.keys = keys.Of(incarnation);
+    call.arguments = {keys.session,
+                      incarnation.Bytes(),
+                      "",
+                      expected.has_value() ? expected->Bytes() : "",
+                      bounds.first,
+                      bounds.last,
+                      absl::StrCat(keep),
+                      absl::StrCat(some)};
+    call.deadline = 2;
+    call.is_write = true;
+    DROPOUTD_ASSIGN_OR_RETURN(const RedisValue answer, caller_.Run(call));
+    if (WordOf(answer) == "bad") return RedisDamaged();
+    const auto gone = static_cast<std::uint64_t>(NumberAt(answer, 2));
+    erased += gone;
+    if (gone < some) break;
+  }
+  return erased;
+}
+
+absl::StatusOr<StoreResult> RedisStore::Remove(std::string_view key, Token incarnation,
+                                               Token token) {
+  const RedisKeys keys = KeysOf(key);
+  RedisCall call;
+  call.bucket = keys.bucket;
+  call.script = &Scripts().remove;
+  call.keys = keys.Of(incarnation);
+  call.arguments = {keys.session, incarnation.Bytes(), token.Bytes(), ""};
+  call.deadline = 3;
+  call.is_write = true;
+  DROPOUTD_ASSIGN_OR_RETURN(const RedisValue answer, caller_.Run(call));
+  auto result = CommitResultOf(call, answer);
+  if (is_cluster_ && result.ok() && result->outcome == StoreOutcome::kDone) {
+    counts_.Removed(keys.bucket, key);
+  }
+  return result;
+}
+
+// --- Questions --------------------------------------------------------------------------------
 
 absl::StatusOr<StoreAnswer> RedisStore::Query(std::string_view key, const StoreQuery& query) {
-  const SessionKeys keys(key);
-  const std::string known = absl::StrCat(query.known_version);
-  const std::string expire = FromNow(query.expire_time);
-  RedisArguments arguments = {key, known, expire};
-  arguments.insert(arguments.end(), query.fields.begin(), query.fields.end());
-  DROPOUTD_ASSIGN_OR_RETURN(
-      const RedisReply reply,
-      Call(Scripts().query, {keys.d, keys.f, keys.n, kAllExpiries}, arguments));
-  const Parts parts(*reply);
-  if (parts.word() == "none") return NotThere();
-  if (parts.word() == "bad") return Damaged();
-  if (parts.word() != "ok" || parts.size() != 4 + query.fields.size()) return Nonsense();
-  StoreAnswer answer;
-  answer.version = static_cast<StoreVersion>(parts.Number(1));
-  answer.expire_time = now_() + std::chrono::milliseconds(parts.Number(2));
-  if (answer.version != query.known_version) {
-    const auto document = Unframe(kDocument, parts.Text(3));
-    if (!document.has_value()) return SetAside(key);
-    answer.document.emplace(*document);
-  }
-  for (std::size_t i = 0; i < query.fields.size(); ++i) {
-    answer.fields.push_back({query.fields[i], std::nullopt});
-    const std::string_view framed = parts.Text(4 + i);
-    if (framed.empty()) continue;
-    const auto value = Unframe(query.fields[i], framed);
-    if (!value.has_value()) return SetAside(key);
-    answer.fields.back().value.emplace(*value);
-  }
-  return answer;
+  const RedisKeys keys = KeysOf(key);
+  RedisCall call;
+  call.bucket = keys.bucket;
+  call.script = &Scripts().query;
+  call.keys = {keys.d, keys.index.expiry};
+  if (!is_cluster_) call.keys.push_back(keys.stub);
+  call.arguments = {
+      keys.session, query.known.Bytes(),
+      query.ttl.has_value()
+          ? absl::StrCat(std::chrono::ceil<std::chrono::milliseconds>(*query.ttl).count())
+          : ""};
+  call.arguments.insert(call.arguments.end(), query.fields.begin(), query.fields.end());
+  DROPOUTD_ASSIGN_OR_RETURN(const RedisValue answer, RunMoving(keys, call));
+  DROPOUTD_ASSIGN_OR_RETURN(RedisSession session,
+                            ParseRedisSession(answer, query.fields, keys, caller_));
+  return std::move(session.answer);
 }
 
-absl::StatusOr<std::vector<StoreField>> RedisStore::Scan(std::string_view key,
-                                                         const FieldRange& range,
-                                                         std::size_t limit) {
-  const SessionKeys keys(key);
-  const std::string most =
-      absl::StrCat(std::min<std::size_t>(limit, std::numeric_limits<std::int32_t>::max()));
-  DROPOUTD_ASSIGN_OR_RETURN(const RedisReply reply, Call(Scripts().scan, {keys.d, keys.f, keys.n},
-                                                         {range.first, range.last, most}));
-  const Parts parts(*reply);
-  if (parts.word() == "bad") return Damaged();
-  if (parts.word() != "ok" || parts.size() % 2 != 1) return Nonsense();
-  std::vector<StoreField> fields;
-  for (std::size_t i = 1; i < parts.size(); i += 2) {
-    std::string name(parts.Text(i));
-    const auto value = Unframe(name, parts.Text(i + 1));
-    if (!value.has_value()) return SetAside(key);
-    fields.push_back({std::move(name), std::string(*value)});
+absl::StatusOr<std::unique_ptr<StoreSnapshot>> RedisStore::Snapshot(std::string_view key) {
+  const RedisKeys keys = KeysOf(key);
+  const std::string id = Token::Random().Bytes();
+  RedisCall call;
+  call.bucket = keys.bucket;
+  call.script = &Scripts().snapshot_begin;
+  call.keys = {keys.d};
+  if (!is_cluster_) call.keys.push_back(keys.stub);
+  call.arguments = {id};
+  call.is_write = true;
+  DROPOUTD_ASSIGN_OR_RETURN(const RedisValue answer, RunMoving(keys, call));
+  if (WordOf(answer) == "busy") {
+    return RedisUnavailable("too many snapshots of the session are read");
   }
-  return fields;
+  DROPOUTD_ASSIGN_OR_RETURN(RedisSession session, ParseRedisSession(answer, {}, keys, caller_));
+  return std::make_unique<RedisSnapshot>(keys, std::move(session), id,
+                                         std::string(TextAt(answer, 9)), caller_);
 }
 
-absl::StatusOr<std::uint64_t> RedisStore::EraseRange(std::string_view key, const FieldRange& range,
-                                                     std::size_t keep) {
-  const SessionKeys keys(key);
-  const std::string kept = absl::StrCat(keep);
-  DROPOUTD_ASSIGN_OR_RETURN(
-      const RedisReply reply,
-      Call(Scripts().erase_range, {keys.d, keys.f, keys.n}, {range.first, range.last, kept}));
-  if (reply->type != REDIS_REPLY_INTEGER) return Nonsense();
-  if (reply->integer < 0) return Damaged();
-  return static_cast<std::uint64_t>(reply->integer);
-}
-
-absl::Status RedisStore::Remove(std::string_view key) {
-  const SessionKeys keys(key);
-  DROPOUTD_ASSIGN_OR_RETURN(
-      const RedisReply reply,
-      Call(Scripts().remove, {keys.d, keys.f, keys.n, kAllKeys, kAllExpiries}, {key}));
-  if (reply->type != REDIS_REPLY_INTEGER) return Nonsense();
-  return reply->integer != 0 ? absl::OkStatus() : NotThere();
+absl::StatusOr<std::vector<Token>> RedisStore::Tokens(const std::vector<std::string>& keys) {
+  // Calls with the sessions that each of them asks for.
+  std::vector<RedisCall> calls;
+  std::vector<std::vector<std::size_t>> places;
+  std::map<int, std::size_t> open;  // The call of a bucket that takes more.
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const RedisKeys names = KeysOf(keys[i]);
+    const auto [found, is_new] = open.try_emplace(is_cluster_ ? names.bucket : 0, calls.size());
+    if (!is_new && calls[found->second].keys.size() >= kMostInScript) found->second = calls.size();
+    if (found->second == calls.size()) {
+      calls.emplace_back();
+      places.emplace_back();
+      calls.back().bucket = names.bucket;
+      calls.back().script = &Scripts().tokens;
+    }
+    calls[found->second].keys.push_back(names.d);
+    places[found->second].push_back(i);
+  }
+  std::vector<Token> tokens(keys.size());
+  const auto answers = caller_.RunAll(PointersTo(calls));
+  for (std::size_t call = 0; call < calls.size(); ++call) {
+    DROPOUTD_RETURN_IF_ERROR(answers[call].status());
+    for (std::size_t i = 0; i < places[call].size(); ++i) {
+      tokens[places[call][i]] = TokenAt(*answers[call], 2 + i);
+    }
+  }
+  return tokens;
 }
 
 absl::StatusOr<std::vector<std::string>> RedisStore::List(std::string_view prefix,
                                                           std::string_view after,
                                                           std::size_t limit) {
-  // Bounds of the sorted set: after what was seen, and before all that begins otherwise.
-  std::string first = after < prefix ? "[" : "(";
-  first += after < prefix ? prefix : after;
-  std::string last(prefix);
-  while (!last.empty() && static_cast<unsigned char>(last.back()) == 0xFF) last.pop_back();
-  if (!last.empty()) ++last.back();
-  last = last.empty() ? "+" : "(" + last;
-  const std::string most = absl::StrCat(limit);
-  DROPOUTD_ASSIGN_OR_RETURN(const RedisReply reply,
-                            Call(Scripts().list, {kAllKeys}, {first, last, most}));
-  const Parts parts(*reply);
-  std::vector<std::string> keys;
-  for (std::size_t i = 0; i < parts.size(); ++i) keys.emplace_back(parts.Text(i));
+  RedisBounds bounds = BoundsOfPrefix(prefix);
+  if (after >= prefix)
+    bounds.first = absl::StrCat("(", absl::string_view(after.data(), after.size()));
+  limit = std::min(limit, kMostListed);
+  std::vector<RedisCall> calls(is_cluster_ ? kRedisBuckets : 1);
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    RedisCall& call = calls[i];
+    call.bucket = static_cast<int>(i);
+    const RedisIndex index(call.bucket, is_cluster_);
+    call.script = &Scripts().list;
+    call.keys = {index.keys, index.expiry};
+    if (!is_cluster_) {
+      call.keys.emplace_back(kOldRedisKeys);
+      call.keys.emplace_back(kOldRedisExpiry);
+    }
+    call.arguments = {bounds.first, bounds.last, absl::StrCat(limit)};
+  }
+  std::set<std::string> sorted;
+  for (const auto& answer : caller_.RunAll(PointersTo(calls))) {
+    DROPOUTD_RETURN_IF_ERROR(answer.status());
+    for (const RedisValue& key : ListAt(*answer, 2)) sorted.insert(key.text);
+  }
+  std::vector<std::string> keys(sorted.begin(), sorted.end());
+  if (keys.size() > limit) keys.resize(limit);
   return keys;
 }
 
-absl::StatusOr<std::uint64_t> RedisStore::Count() {
-  DROPOUTD_ASSIGN_OR_RETURN(const RedisReply reply, Call(Scripts().count, {kAllKeys}, {}));
-  if (reply->type != REDIS_REPLY_INTEGER) return Nonsense();
-  return static_cast<std::uint64_t>(reply->integer);
+absl::StatusOr<std::uint64_t> RedisStore::Count() { return counts_.All(); }
+
+// --- The sweep --------------------------------------------------------------------------------
+
+absl::StatusOr<std::vector<std::string>> RedisStore::Due(int first_bucket, int buckets) {
+  std::vector<RedisCall> calls(static_cast<std::size_t>(buckets));
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    RedisCall& call = calls[i];
+    call.bucket = (first_bucket + static_cast<int>(i)) % kRedisBuckets;
+    call.script = &Scripts().due;
+    call.keys = {RedisIndex(call.bucket, is_cluster_).expiry};
+    if (!is_cluster_) {
+      call.keys.emplace_back(kOldRedisKeys);
+      call.keys.emplace_back(kOldRedisExpiry);
+    }
+    call.arguments = {absl::StrCat(kDueInScript)};
+  }
+  std::vector<std::string> sessions;
+  for (const auto& answer : caller_.RunAll(PointersTo(calls))) {
+    DROPOUTD_RETURN_IF_ERROR(answer.status());
+    for (const RedisValue& each : ListAt(*answer, 2)) sessions.push_back(each.text);
+  }
+  return sessions;
+}
+
+absl::Status RedisStore::Sweep(const std::vector<std::string>& sessions) {
+  std::vector<RedisCall> calls;
+  for (const std::string& session : sessions) {
+    const RedisKeys keys = KeysOf(session);
+    RedisCall& call = calls.emplace_back();
+    call.bucket = keys.bucket;
+    call.script = &Scripts().sweep;
+    call.keys = {keys.d, keys.index.keys, keys.index.expiry};
+    if (!is_cluster_) call.keys.push_back(keys.stub);
+    call.arguments = {session};
+  }
+  for (const auto& answer : caller_.RunAll(PointersTo(calls))) {
+    DROPOUTD_RETURN_IF_ERROR(answer.status());
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RedisStore::RemoveExpired() {
+  const int buckets = is_cluster_ ? kSweptBuckets : 1;
+  const int first = is_cluster_ ? swept_.fetch_add(buckets) % kRedisBuckets : 0;
   while (true) {
-    DROPOUTD_ASSIGN_OR_RETURN(const RedisReply reply,
-                              Call(Scripts().remove_expired, {kAllKeys, kAllExpiries}, {}));
-    if (reply->type != REDIS_REPLY_INTEGER) return Nonsense();
-    if (reply->integer == 0) return absl::OkStatus();
+    DROPOUTD_ASSIGN_OR_RETURN(const std::vector<std::string> sessions, Due(first, buckets));
+    if (sessions.empty()) return absl::OkStatus();
+    DROPOUTD_RETURN_IF_ERROR(Sweep(sessions));
   }
 }
-
-absl::Status RedisStore::Check() { return Call(Scripts().check, {"dropout:check"}, {}).status(); }
 
 }  // namespace dropoutd

@@ -3,109 +3,88 @@
 #define DROPOUTD_SERVER_STORE_REDIS_STORE_H_
 
 #include <atomic>
-#include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
-#include "server/store/redis_connection.h"
+#include "server/store/hiredis_connection.h"
+#include "server/store/redis_caller.h"
+#include "server/store/redis_counts.h"
+#include "server/store/redis_keys.h"
+#include "server/store/redis_options.h"
+#include "server/store/redis_topology.h"
+#include "server/store/redis_writer.h"
 #include "server/store/store.h"
 
 namespace dropoutd {
 
-// One Redis server (or what answers as one), with all of its data in memory: it must not evict
-// (maxmemory-policy noeviction). A change is as durable as Redis makes it: with appendfsync always
-// it survives Redis's own death. Sessions end by Redis's clock, so that servers whose clocks differ
-// agree on it. Thread-safe; every call is one round trip.
+// Redis 7.0 or newer, with all of its data in memory: it must not evict (maxmemory-policy
+// noeviction). A change is as durable as Redis makes it: with appendfsync always it survives
+// Redis's own death, with wait_replicas also that of its disk. Sessions end by Redis's clock, so
+// that servers whose clocks differ agree on it. Thread-safe; most calls are one round trip. As
+// Store says; what is left to assume is that Redis's clock steps back by no more than 20 s (what a
+// tombstone outlives the last deadline by) within half a minute.
 class RedisStore final : public Store {
  public:
-  using Now = std::function<StoreTime()>;
-
-  // STORE_UNAVAILABLE if Redis cannot be reached now. Later it may come and go.
+  // STORE_UNAVAILABLE if Redis cannot be reached now; FAILED_PRECONDITION, without a reason, if it
+  // is too old. Later it may come and go.
+  static absl::StatusOr<std::unique_ptr<RedisStore>> Open(std::unique_ptr<RedisTopology> topology,
+                                                          RedisOptions options = {});
+  // Of one server.
   static absl::StatusOr<std::unique_ptr<RedisStore>> Open(const RedisAddress& address,
-                                                          Now now = std::chrono::system_clock::now);
-  ~RedisStore() override;
+                                                          RedisOptions options = {});
 
   std::string_view kind() const override { return "redis"; }
   bool is_shared() const override { return true; }
-  std::uint64_t history() const override { return history_; }
   absl::Status Check() override;
 
   void StartCommit(std::string_view key, StoreChange change, Committed done) override;
-  absl::StatusOr<StoreVersion> Commit(std::string_view key, StoreChange change) override;
+  absl::StatusOr<StoreResult> Commit(std::string_view key, StoreChange change) override;
+  absl::Status Stage(std::string_view key, Token incarnation,
+                     std::vector<StoreField> fields) override;
   absl::StatusOr<StoreAnswer> Query(std::string_view key, const StoreQuery& query) override;
-  absl::StatusOr<std::vector<StoreField>> Scan(std::string_view key, const FieldRange& range,
-                                               std::size_t limit) override;
-  absl::StatusOr<std::uint64_t> EraseRange(std::string_view key, const FieldRange& range,
-                                           std::size_t keep) override;
-  absl::Status Remove(std::string_view key) override;
+  // 8 snapshots of a session at once; more: STORE_UNAVAILABLE. Must not outlive the store.
+  absl::StatusOr<std::unique_ptr<StoreSnapshot>> Snapshot(std::string_view key) override;
+  absl::StatusOr<std::vector<Token>> Tokens(const std::vector<std::string>& keys) override;
+  absl::StatusOr<std::uint64_t> EraseRange(std::string_view key, Token incarnation,
+                                           std::optional<Token> expected, const FieldRange& range,
+                                           std::size_t keep, std::size_t most) override;
+  absl::StatusOr<StoreResult> Remove(std::string_view key, Token incarnation, Token token) override;
   absl::StatusOr<std::vector<std::string>> List(std::string_view prefix, std::string_view after,
                                                 std::size_t limit) override;
   absl::StatusOr<std::uint64_t> Count() override;
+  // In a cluster of some of the buckets, in turn.
   absl::Status RemoveExpired() override;
 
  private:
-  struct Job {
-    std::string key;
-    StoreChange change;
-    Committed done;
-  };
+  RedisStore(std::unique_ptr<RedisTopology> topology, RedisOptions options);
 
-  // Writes the changes of some of the sessions, in their order, on a connection of its own. What
-  // waits is sent at once.
-  class Writer {
-   public:
-    explicit Writer(RedisStore& store) : store_(store), thread_(&Writer::Run, this) {}
-    ~Writer();
+  absl::Status CheckVersion();
+  RedisKeys KeysOf(std::string_view key) const { return RedisKeys(key, is_cluster_); }
 
-    void Enqueue(Job job);
+  // Calls a script that answers "old" where the session is one of format 1, which is then moved.
+  absl::StatusOr<RedisValue> RunMoving(const RedisKeys& keys, RedisCall& call);
+  absl::Status Move(const RedisKeys& keys);
 
-   private:
-    void Run();
-    void Send(std::deque<Job>& jobs);
+  absl::StatusOr<SessionsElsewhere> Elsewhere(const RedisKeys& keys, const StoreChange& change);
+  void CountResult(const RedisKeys& keys, const StoreChange& change,
+                   const absl::StatusOr<StoreResult>& result);
+  void Send(std::vector<RedisWriter::Job> jobs);
 
-    RedisStore& store_;
-    std::mutex mutex_;
-    std::condition_variable wake_;
-    std::deque<Job> jobs_;
-    bool stop_ = false;
-    std::unique_ptr<RedisConnection> connection_;
-    std::thread thread_;
-  };
+  // The sessions of some buckets that have ended, up to a number for each; one bucket stands for
+  // all outside of a cluster.
+  absl::StatusOr<std::vector<std::string>> Due(int first_bucket, int buckets);
+  absl::Status Sweep(const std::vector<std::string>& sessions);
 
-  RedisStore(const RedisAddress& address, Now now);
-
-  // Milliseconds until `time`, as an argument of the scripts.
-  std::string FromNow(const std::optional<StoreTime>& time) const;
-
-  // A new connection; one to another process begins another history.
-  absl::StatusOr<std::unique_ptr<RedisConnection>> Connect();
-  // One that is of the history of now.
-  absl::StatusOr<std::unique_ptr<RedisConnection>> TakeConnection();
-  void GiveBack(std::unique_ptr<RedisConnection> connection);
-
-  // A call that may be made twice: again on a new connection if the one it had has been lost
-  // since its last use.
-  absl::StatusOr<RedisReply> Call(const RedisScript& script, const RedisArguments& keys,
-                                  const RedisArguments& arguments);
-  absl::Status SetAside(std::string_view key);
-
-  const RedisAddress address_;
-  const Now now_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<RedisConnection>> idle_;  // Of the history of now.
-  std::string run_id_;  // Of the process that was last connected to.
-  std::atomic<std::uint64_t> history_{0};
-  std::vector<std::unique_ptr<Writer>> writers_;
+  RedisCaller caller_;
+  const bool is_cluster_;
+  RedisCounts counts_;
+  std::atomic<int> swept_{0};  // The bucket from which the next sweep goes on.
+  std::vector<std::unique_ptr<RedisWriter>> writers_;
 };
 
 }  // namespace dropoutd

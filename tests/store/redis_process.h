@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/store/redis_connection.h"
+#include "server/store/hiredis_connection.h"
 #include "server/store/redis_store.h"
 
 extern char** environ;
@@ -43,8 +43,10 @@ inline int FreePort() {
 // A redis-server in a folder of its own, which stays through its deaths.
 class RedisProcess {
  public:
-  explicit RedisProcess(std::vector<std::string> options = {"--appendonly", "no"})
-      : options_(std::move(options)) {
+  // A replica answers, but takes no store.
+  explicit RedisProcess(std::vector<std::string> options = {"--appendonly", "no"},
+                        bool is_replica = false)
+      : options_(std::move(options)), is_replica_(is_replica) {
     std::string name = (std::filesystem::temp_directory_path() / "dropout-redis-XXXXXX").string();
     folder_ = mkdtemp(name.data());
     address_.host = "127.0.0.1";
@@ -64,7 +66,7 @@ class RedisProcess {
       if (!keeps_port) address_.port = FreePort();
       Spawn();
       while (std::chrono::steady_clock::now() < deadline && IsRunning()) {
-        if (RedisStore::Open(address_).ok()) {
+        if (IsUp()) {
           was_up_ = true;
           return;
         }
@@ -87,6 +89,12 @@ class RedisProcess {
   RedisAddress& address() { return address_; }
 
  private:
+  bool IsUp() {
+    if (!is_replica_) return RedisStore::Open(address_, {.writers = 0}).ok();
+    const auto connection = HiredisConnection::Connect(address_);
+    return connection.ok() && (*connection)->Run({"PING"}).ok();
+  }
+
   void Spawn() {
     std::vector<std::string> words = {"redis-server",
                                       "--port",
@@ -113,6 +121,7 @@ class RedisProcess {
   }
 
   const std::vector<std::string> options_;
+  const bool is_replica_;
   std::filesystem::path folder_;
   RedisAddress address_;
   pid_t pid_ = 0;

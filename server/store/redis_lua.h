@@ -1,0 +1,31 @@
+// The texts of the scripts that Redis runs.
+#ifndef DROPOUTD_SERVER_STORE_REDIS_LUA_H_
+#define DROPOUTD_SERVER_STORE_REDIS_LUA_H_
+
+namespace dropoutd {
+
+// What all of them begin with: Redis's clock, tokens, ends, snapshots. Names no key and calls
+// nothing by itself.
+extern const char kLuaCommon[];
+
+// Each without what is common; redis_scripts.h says what it takes and answers.
+extern const char kLuaCommit[];
+extern const char kLuaStage[];
+extern const char kLuaEraseRange[];
+extern const char kLuaRemove[];
+extern const char kLuaSetAside[];
+extern const char kLuaMove[];
+extern const char kLuaSweep[];
+extern const char kLuaQuery[];
+extern const char kLuaTokens[];
+extern const char kLuaList[];
+extern const char kLuaCount[];
+extern const char kLuaDue[];
+extern const char kLuaCheck[];
+extern const char kLuaSnapshotBegin[];
+extern const char kLuaSnapshotNext[];
+extern const char kLuaSnapshotEnd[];
+
+}  // namespace dropoutd
+
+#endif  // DROPOUTD_SERVER_STORE_REDIS_LUA_H_
