@@ -3,11 +3,12 @@
 #define DROPOUTD_SERVER_STORE_OPEN_STORE_H_
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <variant>
 
 #include "absl/status/statusor.h"
-#include "server/store/redis_connection.h"
+#include "server/store/redis_url.h"
 #include "server/store/sqlite_store.h"
 #include "server/store/store.h"
 
@@ -19,10 +20,9 @@ struct SqliteAddress {
 };
 
 // std::monostate: no store; sessions live and die with the process.
-using StoreAddress = std::variant<std::monostate, SqliteAddress, RedisAddress>;
+using StoreAddress = std::variant<std::monostate, SqliteAddress, RedisUrl>;
 
-// `memory`, `sqlite:PATH`, `sqlite:PATH?synchronous=full` or
-// `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, whose parts may be percent-encoded.
+// `memory`, `sqlite:PATH`, `sqlite:PATH?synchronous=full` or an address that ParseRedisUrl takes.
 // INVALID_ARGUMENT says what is wrong, and quotes no password.
 absl::StatusOr<StoreAddress> ParseStoreAddress(std::string_view text);
 

@@ -68,8 +68,12 @@ def ctl(*args):
 
 class ComposeTest(unittest.TestCase):
 
+    FILES = ("compose.yaml",)
+    KILLED = "fleet_dropoutd-2_1"
+
     def compose(self, *words):
-        return podman.run("podman-compose", "-p", "fleet", "-f", DOCKER / "compose.yaml", *words,
+        files = [word for name in self.FILES for word in ("-f", DOCKER / name)]
+        return podman.run("podman-compose", "-p", "fleet", *files, *words,
                           extra_environment=IMAGES)
 
     def test_a_replica_dies_and_nothing_is_lost(self):
@@ -79,7 +83,7 @@ class ComposeTest(unittest.TestCase):
 
         def disturb(running):
             running(3)
-            podman.podman("kill", "fleet_dropoutd-2_1")
+            podman.podman("kill", self.KILLED)
             running(5)
 
         training_load.train_while(self, CLIENTS, [PROXY], disturb)
@@ -89,6 +93,13 @@ class ComposeTest(unittest.TestCase):
         with urllib.request.urlopen("http://127.0.0.1:9090/api/v1/targets", timeout=5) as answer:
             targets = json.load(answer)["data"]["activeTargets"]
         return sum(target["health"] == "up" for target in targets) >= REPLICAS - 1
+
+
+class SentinelComposeTest(ComposeTest):
+    """Kills the first primary instead."""
+
+    FILES = ("compose.yaml", "compose.sentinel.yaml")
+    KILLED = "fleet_redis_1"
 
 
 class KubernetesTest(unittest.TestCase):

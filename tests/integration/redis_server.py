@@ -15,13 +15,21 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def run_at(port, *words):
+    """What redis-cli prints for a command to the server at the port."""
+    done = subprocess.run(["redis-cli", "-p", str(port), *words], check=True,
+                          capture_output=True, text=True, timeout=REDIS_SECONDS)
+    return done.stdout.strip()
+
+
 class Redis:
     """A redis-server that writes each change to its disk before it answers."""
 
-    def __init__(self, folder, replica_of=None):
+    def __init__(self, folder, replica_of=None, flags=()):
         self._folder = folder
-        self._flags = [] if replica_of is None else ["--replicaof", "127.0.0.1",
-                                                     str(replica_of.port)]
+        self._flags = list(flags)
+        if replica_of is not None:
+            self._flags += ["--replicaof", "127.0.0.1", str(replica_of.port)]
         self._process = None
         self.port = None
 
@@ -59,17 +67,31 @@ class Redis:
 
     def run(self, *words):
         """What redis-cli prints for a command."""
-        done = subprocess.run(["redis-cli", "-p", str(self.port), *words], check=True,
-                              capture_output=True, text=True, timeout=REDIS_SECONDS)
-        return done.stdout.strip()
+        return run_at(self.port, *words)
 
     def await_info(self, line):
         """Waits for a line of INFO."""
         deadline = time.monotonic() + REDIS_SECONDS
-        while line not in self.run("info", "replication").split():
+        while not self.says(line):
             if time.monotonic() > deadline:
                 raise AssertionError(f"{line} does not come true")
             time.sleep(0.01)
+
+    def says(self, line):
+        """Whether it is a line of INFO; false where nobody answers."""
+        try:
+            return line in self.run("info", "replication").split()
+        except subprocess.CalledProcessError:
+            return False  # Sentinels close all connections of whom they give another role.
+
+
+    def await_clients(self, most):
+        """Waits until so few connections are left, that of the question included."""
+        deadline = time.monotonic() + REDIS_SECONDS
+        while len(self.run("client", "list").splitlines()) > most:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"more than {most} connections are left")
+            time.sleep(0.05)
 
 
 class Switch:
