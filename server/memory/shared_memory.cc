@@ -69,33 +69,23 @@ std::string LastError() { return std::generic_category().message(errno); }
 
 }  // namespace
 
-absl::Status RegionBudget::Take(std::int64_t byte_size) {
-  const std::lock_guard lock(mutex_);
-  if (byte_size > options_.max_bytes - bytes_) {
-    return MakeError(
-        Reason::kQuotaSharedMemory,
-        absl::StrCat("byte_size: ", byte_size, ", the server has ", options_.max_bytes - bytes_,
-                     " of ", options_.max_bytes, " bytes of shared memory left"));
-  }
-  if (regions_ >= options_.max_regions) {
-    return MakeError(Reason::kQuotaSharedMemory,
-                     absl::StrCat("the server has ", regions_, " regions, the most allowed is ",
-                                  options_.max_regions));
-  }
-  bytes_ += byte_size;
-  ++regions_;
-  return absl::OkStatus();
-}
+RegionBudget::RegionBudget(const SharedMemoryOptions& options)
+    : bytes_({.reason = Reason::kQuotaSharedMemory,
+              .things = "bytes of shared memory",
+              .flag = "max_shared_memory_bytes",
+              .most = static_cast<std::size_t>(options.max_bytes),
+              .most_of_tenant = options.tenant_max_bytes}),
+      regions_({.reason = Reason::kQuotaSharedMemory,
+                .things = "regions of shared memory",
+                .most = options.max_regions,
+                .most_of_tenant = options.tenant_max_regions}) {}
 
-void RegionBudget::Free(std::int64_t byte_size) {
-  const std::lock_guard lock(mutex_);
-  bytes_ -= byte_size;
-  --regions_;
-}
-
-std::int64_t RegionBudget::bytes() const {
-  const std::lock_guard lock(mutex_);
-  return bytes_;
+absl::StatusOr<RegionBudget::Share> RegionBudget::Take(std::string_view tenant,
+                                                       std::int64_t byte_size) {
+  Share share;
+  DROPOUTD_ASSIGN_OR_RETURN(share.bytes, bytes_.Take(tenant, static_cast<std::size_t>(byte_size)));
+  DROPOUTD_ASSIGN_OR_RETURN(share.region, regions_.Take(tenant, 1));
+  return share;
 }
 
 absl::StatusOr<std::shared_ptr<const RegionFolder>> RegionFolder::Open(
@@ -147,10 +137,9 @@ void RegionFolder::RemoveLeftRegions() const {
   for (const std::string& name : names) RemoveIfLeft(descriptor_, name.c_str());
 }
 
-SharedRegion::SharedRegion(std::shared_ptr<RegionBudget> budget,
-                           std::shared_ptr<const RegionFolder> folder, std::string region_id,
-                           std::int64_t byte_size)
-    : budget_(std::move(budget)),
+SharedRegion::SharedRegion(RegionBudget::Share share, std::shared_ptr<const RegionFolder> folder,
+                           std::string region_id, std::int64_t byte_size)
+    : share_(std::move(share)),
       folder_(std::move(folder)),
       region_id_(std::move(region_id)),
       path_(absl::StrCat(folder_->path(), "/", region_id_)),
@@ -168,7 +157,6 @@ SharedRegion::~SharedRegion() {
     unlinkat(folder_->descriptor(), region_id_.c_str(), 0);
     close(file_);
   }
-  budget_->Free(byte_size_);
 }
 
 absl::Status SharedRegion::MakeFile() {
@@ -199,9 +187,7 @@ absl::Status SharedRegion::Map() {
 
 SharedMemory::SharedMemory(const SharedMemoryOptions& options,
                            std::shared_ptr<const RegionFolder> folder)
-    : options_(options),
-      budget_(std::make_shared<RegionBudget>(options)),
-      folder_(std::move(folder)) {}
+    : options_(options), budget_(options), folder_(std::move(folder)) {}
 
 absl::StatusOr<std::unique_ptr<SharedMemory>> SharedMemory::Open(
     const SharedMemoryOptions& options) {
@@ -223,7 +209,7 @@ absl::StatusOr<std::shared_ptr<const RegionFolder>> SharedMemory::Folder() {
   return folder_;
 }
 
-absl::StatusOr<SharedRegionRef> SharedMemory::Create(std::string region_id,
+absl::StatusOr<SharedRegionRef> SharedMemory::Create(std::string_view tenant, std::string region_id,
                                                      std::int64_t byte_size) {
   if (byte_size < 1) {
     return MakeError(Reason::kInvalidRequest,
@@ -233,9 +219,9 @@ absl::StatusOr<SharedRegionRef> SharedMemory::Create(std::string region_id,
     return absl::InternalError("region_id: must be 32 lower-case hexadecimal digits");
   }
   DROPOUTD_ASSIGN_OR_RETURN(auto folder, Folder());
-  DROPOUTD_RETURN_IF_ERROR(budget_->Take(byte_size));
+  DROPOUTD_ASSIGN_OR_RETURN(RegionBudget::Share share, budget_.Take(tenant, byte_size));
   const std::shared_ptr<SharedRegion> region(
-      new SharedRegion(budget_, std::move(folder), std::move(region_id), byte_size));
+      new SharedRegion(std::move(share), std::move(folder), std::move(region_id), byte_size));
   DROPOUTD_RETURN_IF_ERROR(region->MakeFile());
   DROPOUTD_RETURN_IF_ERROR(region->Map());
   return region;

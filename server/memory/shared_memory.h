@@ -8,9 +8,11 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "server/base/quota.h"
 #include "server/memory/fault_guard.h"
 
 namespace dropoutd {
@@ -18,25 +20,30 @@ namespace dropoutd {
 struct SharedMemoryOptions {
   std::string directory = "/dev/shm";
   std::int64_t max_bytes = std::int64_t{1} << 30;  // Of all regions together.
-  std::size_t max_regions = 256;                   // Each takes a descriptor.
+  std::size_t tenant_max_bytes = kNoTenantLimit;
+  std::size_t max_regions = 256;  // Each takes a descriptor.
+  std::size_t tenant_max_regions = kNoTenantLimit;
 };
 
 // What regions take together. Thread-safe.
 class RegionBudget {
  public:
-  explicit RegionBudget(const SharedMemoryOptions& options) : options_(options) {}
+  explicit RegionBudget(const SharedMemoryOptions& options);
 
-  // QUOTA_SHARED_MEMORY. Free must follow.
-  absl::Status Take(std::int64_t byte_size);
-  void Free(std::int64_t byte_size);
+  // Of one region, until it goes.
+  struct Share {
+    Charge bytes;
+    Charge region;
+  };
 
-  std::int64_t bytes() const;
+  // QUOTA_SHARED_MEMORY.
+  absl::StatusOr<Share> Take(std::string_view tenant, std::int64_t byte_size);
+
+  std::int64_t bytes() const { return static_cast<std::int64_t>(bytes_.held()); }
 
  private:
-  const SharedMemoryOptions options_;
-  mutable std::mutex mutex_;
-  std::int64_t bytes_ = 0;
-  std::size_t regions_ = 0;
+  Quota bytes_;
+  Quota regions_;
 };
 
 // The folder for the files of one user's servers. It stays open, and files are named relative to
@@ -85,14 +92,14 @@ class SharedRegion {
 
  private:
   friend class SharedMemory;
-  SharedRegion(std::shared_ptr<RegionBudget> budget, std::shared_ptr<const RegionFolder> folder,
+  SharedRegion(RegionBudget::Share share, std::shared_ptr<const RegionFolder> folder,
                std::string region_id, std::int64_t byte_size);
 
   // The steps of making one; each may fail.
   absl::Status MakeFile();
   absl::Status Map();
 
-  std::shared_ptr<RegionBudget> budget_;
+  const RegionBudget::Share share_;
   const std::shared_ptr<const RegionFolder> folder_;
   const std::string region_id_;
   const std::string path_;
@@ -111,13 +118,14 @@ class SharedMemory {
   // FAILED_PRECONDITION, without a reason, if the folder cannot be used.
   static absl::StatusOr<std::unique_ptr<SharedMemory>> Open(const SharedMemoryOptions& options);
 
-  // A region of `byte_size` zeros in a file of mode 0600 that is named `region_id`, which must be
-  // 128 random bits as 32 lower-case hexadecimal digits. Its memory is taken at once, so that later
-  // there is enough.
-  // INVALID_REQUEST for a size below 1, QUOTA_SHARED_MEMORY.
-  absl::StatusOr<SharedRegionRef> Create(std::string region_id, std::int64_t byte_size);
+  // A region of the tenant's, of `byte_size` zeros in a file of mode 0600 that is named
+  // `region_id`, which must be 128 random bits as 32 lower-case hexadecimal digits. Its memory is
+  // taken at once, so that later there is enough. INVALID_REQUEST for a size below 1,
+  // QUOTA_SHARED_MEMORY.
+  absl::StatusOr<SharedRegionRef> Create(std::string_view tenant, std::string region_id,
+                                         std::int64_t byte_size);
 
-  const RegionBudget& budget() const { return *budget_; }
+  const RegionBudget& budget() const { return budget_; }
   const SharedMemoryOptions& options() const { return options_; }
 
  private:
@@ -127,7 +135,7 @@ class SharedMemory {
   absl::StatusOr<std::shared_ptr<const RegionFolder>> Folder();
 
   const SharedMemoryOptions options_;
-  const std::shared_ptr<RegionBudget> budget_;
+  RegionBudget budget_;
   std::mutex mutex_;
   std::shared_ptr<const RegionFolder> folder_;
 };

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "server/dropout/packed_bits.h"
 #include "server/session/step_cache.h"
 
@@ -17,8 +17,9 @@ class MaskCache : public StepCache<PackedBits> {
  public:
   using StepCache::StepCache;
 
-  // As StepCache's; QUOTA_MASK_CACHE if it does not fit.
-  absl::Status Reserve(std::size_t byte_size);
+  // Takes what a mask of `byte_size` bytes, kept elsewhere, costs off the budget, evicting as
+  // needed. QUOTA_MASK_CACHE, with nothing changed, if it does not fit beside the reservations.
+  absl::StatusOr<Reservation> Reserve(const AccountRef& account, std::size_t byte_size);
 };
 
 }  // namespace dropoutd

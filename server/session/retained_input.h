@@ -8,6 +8,7 @@
 
 #include "server/dropout/data_type.h"
 #include "server/dropout/parameters.h"
+#include "server/session/session_image.h"
 #include "server/session/step_cache.h"
 
 namespace dropoutd {
@@ -20,7 +21,7 @@ struct RetainedInput {
   std::unique_ptr<std::byte[]> data;
   std::size_t data_size = 0;
   SharedParameters parameters;
-  std::uint64_t parameters_version = 0;  // 0: the layer has none.
+  ParametersId parameters_id;  // None: the layer has none.
 
   std::size_t byte_size() const { return data_size + parameters->byte_size(); }
 };

@@ -1,4 +1,4 @@
-// All sessions of a server, and when they expire.
+// The sessions that are in use here, and when they expire.
 #ifndef DROPOUTD_SERVER_SESSION_SESSION_REGISTRY_H_
 #define DROPOUTD_SERVER_SESSION_SESSION_REGISTRY_H_
 
@@ -12,68 +12,48 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "server/session/clock.h"
 #include "server/session/session.h"
 
 namespace dropoutd {
 
-// Sessions are known by their keys (session_key.h).
-// Thread-safe. A session that has expired is never returned, whether or not it has been
-// removed yet.
+// Sessions are known by their keys (session_key.h). Thread-safe.
 class SessionRegistry {
  public:
-  SessionRegistry(std::size_t max_sessions, const Clock& clock)
-      : max_sessions_(max_sessions), clock_(clock) {}
+  using SharedSession = std::shared_ptr<Session>;
 
-  // Adds `session` and returns it, or the one with its id if that `is_same`: then the call is a
-  // retry. SESSION_EXISTS, QUOTA_SESSIONS.
-  using IsSame = absl::FunctionRef<bool(const Session&)>;
-  absl::StatusOr<std::shared_ptr<Session>> Add(std::shared_ptr<Session> session, IsSame is_same);
+  explicit SessionRegistry(const Clock& clock) : clock_(clock) {}
 
-  // Finds a session and renews it. SESSION_NOT_FOUND.
-  absl::StatusOr<std::shared_ptr<Session>> Find(std::string_view session_id) const;
+  // The session, or null. Renews it, unless its time is over: then `has_expired`.
+  SharedSession Renew(std::string_view key, bool& has_expired) const;
 
-  // The session, or null. `has_expired`: its time is over; otherwise it is renewed.
-  std::shared_ptr<Session> Renew(std::string_view session_id, bool& has_expired) const;
-
-  // Adds a copy of a session that a store has, unless there is one already; returns the one that
-  // is there. Copies are not limited.
-  std::shared_ptr<Session> Adopt(std::shared_ptr<Session> session);
+  // The session with this one's key that has not expired, or this one, which is added.
+  SharedSession Add(SharedSession session);
 
   // Adds a session in place of any that had its key.
-  void Replace(std::shared_ptr<Session> session);
+  void Replace(SharedSession session);
 
-  // Removes this very session, if it is still there, and ends it.
-  void Forget(const std::shared_ptr<Session>& session);
-
-  // SESSION_NOT_FOUND.
-  absl::Status Remove(std::string_view session_id);
+  // Removes this very session, if it is still there, and ends it; whether it was.
+  bool Forget(const SharedSession& session);
 
   std::size_t size() const;
 
   // Up to `count` sessions of the tenant of `after` with keys after it, sorted by key; does
   // not renew them.
-  std::vector<std::shared_ptr<Session>> List(std::string_view after, std::size_t count) const;
+  std::vector<SharedSession> List(std::string_view after, std::size_t count) const;
 
   // Those that have not expired, sorted by key; does not renew them.
-  std::vector<std::shared_ptr<Session>> All() const;
+  std::vector<SharedSession> All() const;
 
-  // Removes what has expired, and returns it.
-  std::vector<std::shared_ptr<Session>> TakeExpired();
-
-  // Returns what has expired, each once: whoever calls removes it, with Forget. Until then nobody
-  // finds it, and no copy of a session with its key is loaded.
-  std::vector<std::shared_ptr<Session>> Expired();
+  // What has expired, each once: whoever calls removes it, with Forget.
+  std::vector<SharedSession> Expired();
 
   // Removes sessions that were not renewed for so long, that nobody holds and that have no
-  // regions of shared memory, and returns them.
-  std::vector<std::shared_ptr<Session>> TakeIdle(Nanoseconds idle);
+  // regions of shared memory, and returns how many.
+  std::size_t ForgetIdle(Nanoseconds idle);
 
  private:
-  using Sessions = std::map<std::string, std::shared_ptr<Session>, std::less<>>;
+  using Sessions = std::map<std::string, SharedSession, std::less<>>;
 
   // A session may expire no earlier than this. Renewals do not touch the queue: an entry
   // that comes up too early goes back in. Removals leave theirs until ForgetRemoved.
@@ -84,21 +64,14 @@ class SessionRegistry {
     bool operator>(const Due& other) const { return time > other.time; }
   };
 
-  // The lock is held, by a writer.
-  void Insert(std::shared_ptr<Session> session);
-
-  // Moves what has expired to `expired`. The lock is held, by a writer.
-  void TakeExpired(std::vector<std::shared_ptr<Session>>& expired);
-
-  // Takes what has expired from the queue alone. The lock is held, by a writer.
-  std::vector<std::shared_ptr<Session>> PopExpired();
+  // The lock is held, by a writer. Returns the session that had the key.
+  SharedSession Insert(SharedSession session);
 
   // Rebuilds the queue from the sessions there are. The lock is held, by a writer.
   void ForgetRemoved();
 
   bool IsExpired(const Session& session) const { return session.expire_time() <= clock_.Now(); }
 
-  const std::size_t max_sessions_;
   const Clock& clock_;
   mutable std::shared_mutex mutex_;
   Sessions sessions_;

@@ -3,86 +3,61 @@
 #define DROPOUTD_SERVER_SESSION_STEP_BOOK_H_
 
 #include <atomic>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
-#include <optional>
+#include <mutex>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
-#include "server/dropout/layer_config.h"
-#include "server/dropout/packed_bits.h"
-#include "server/dropout/plan.h"
-#include "server/dropout/shape.h"
-#include "server/session/mask_cache.h"
-#include "server/session/retained_input.h"
+#include "absl/status/statusor.h"
+#include "server/base/quota.h"
+#include "server/session/budgets.h"
+#include "server/session/step_record.h"
+#include "server/session/step_shelf.h"
 
 namespace dropoutd {
 
-struct StepKey {
-  std::uint64_t step = 0;
-  std::int64_t sample_offset = 0;
-  std::uint64_t sequence_id = 0;  // 0 where the layer is keyed by step.
-
-  friend auto operator<=>(const StepKey&, const StepKey&) = default;
+// Room for one record, given back unless it is put there. Move-only.
+struct StepRoom {
+  Charge record;
+  MaskCache::Reservation pinned;
 };
 
-// What was in force at a step's Forward. Together with the session's seed it gives the
-// mask of a counter-based generator again.
-struct StepRecord {
-  std::shared_ptr<const LayerConfig> config;
-  std::uint64_t revision = 1;  // Of the configuration.
-  Mode mode = Mode::kTrain;
-  DropRate rate;
-  Shape shape;                               // Of the input.
-  CacheId mask_id = 0;                       // In the mask cache, if it is still there.
-  CacheId input_id = 0;                      // In the input cache, if the gradient needs it.
-  std::shared_ptr<const PackedBits> pinned;  // Of a sequential generator: never evicted.
-  std::uint64_t nonce = 0;                   // As the store has it; 0 without a store.
-};
-
-// What all books of a server share. Thread-safe.
-struct StepBudget {
-  StepBudget(MaskCache& cache_in, std::size_t max_per_layer_in, std::size_t max_total_in,
-             std::size_t input_cache_bytes = std::size_t{256} << 20,
-             std::size_t max_parameter_bytes_in = std::size_t{1} << 30)
-      : cache(cache_in),
-        max_per_layer(max_per_layer_in),
-        max_total(max_total_in),
-        inputs(input_cache_bytes),
-        max_parameter_bytes(max_parameter_bytes_in) {}
-
-  MaskCache& cache;
-  const std::size_t max_per_layer;
-  const std::size_t max_total;
-  std::atomic<std::size_t> total{0};
-  InputCache inputs;
-  const std::size_t max_parameter_bytes;
-  std::atomic<std::size_t> parameter_bytes{0};  // Of all layers.
-};
-
-// Not thread-safe: the session's lock guards it. Owns its records, their masks and
-// inputs in the caches and their reservations there.
+// Thread-safe, with a lock of its own that comes after any other: other sessions may make it forget
+// records that can be made again. What is released is given back at once, even if calls still hold
+// the record. The budgets must outlive it.
 class StepBook {
  public:
-  explicit StepBook(StepBudget& budget) : budget_(budget) {}
-  ~StepBook() { Clear(); }
+  StepBook(Budgets& budgets, TenantBudgetRef tenant);
+  ~StepBook();
   StepBook(const StepBook&) = delete;
   StepBook& operator=(const StepBook&) = delete;
 
-  const std::map<StepKey, StepRecord>& records() const { return records_; }
+  // By key, as they are at this moment.
+  using Records = std::vector<std::pair<StepKey, SharedRecord>>;
+  Records records() const;
+  std::size_t size() const;
 
-  // Null if there is none. Valid until the book changes.
-  const StepRecord* Find(const StepKey& key) const;
+  // Null if there is none.
+  SharedRecord Find(const StepKey& key) const;
 
-  // Makes room for a record at `key`: forgets the lowest step that can be made again, if
-  // a limit is reached. QUOTA_STEPS if every step is of a sequential generator. Check forgets none.
+  // Makes room for a record at `key`. Where a limit is reached a step that can be made again is
+  // forgotten: the lowest of the layer, or of whoever holds most. `pinned_bytes`: of the record's
+  // pinned mask, if it has one. Where records are copies all of them can be made again, and none is
+  // pinned: the bits go into the record's mask entry.
+  // QUOTA_STEPS, QUOTA_MASK_CACHE: then no step is forgotten. Check changes nothing.
   absl::Status CheckRoom(const StepKey& key) const;
-  absl::Status MakeRoom(const StepKey& key);
+  absl::StatusOr<StepRoom> MakeRoom(const StepKey& key, std::size_t pinned_bytes = 0);
 
-  // Replaces the record at `key`. A pinned mask's bytes must have been reserved.
-  void Put(const StepKey& key, StepRecord record);
+  // Replaces the record at `key`. `room`: as MakeRoom gave it for the key; a pinned mask needs its
+  // bytes there.
+  void Put(const StepKey& key, StepRecord record, StepRoom room);
+
+  // Places for the record's mask and input.
+  MaskCache::Entry NewMask() const { return budgets_.masks().NewEntry(tenant_->masks); }
+  InputCache::Entry NewInput() const { return budgets_.inputs().NewEntry(tenant_->inputs); }
 
   // Whether there was one.
   bool Release(const StepKey& key);
@@ -93,16 +68,33 @@ class StepBook {
   void Clear();
 
  private:
-  using Records = std::map<StepKey, StepRecord>;
+  friend class StepShelf;
+  using Map = std::map<StepKey, SharedRecord>;
 
-  bool HasRoom(const StepKey& key) const;
-  Records::const_iterator FindVictim() const;
-  absl::Status NoRoom() const;
-  void ForgetData(const StepRecord& record);
-  Records::iterator Remove(Records::const_iterator at);
+  bool CanForget(const StepRecord& record) const;
+  absl::Status NoRoomInLayer() const;
 
-  StepBudget& budget_;
-  Records records_;
+  // The lowest record that can be made again; false if there is none.
+  bool ForgetOne();
+
+  // The lock is held.
+  bool ForgetOneLocked();
+  bool IsFull() const { return records_.size() >= budgets_.max_steps_per_layer(); }
+  void Drop(const StepRecord& record);
+  Map::iterator Erase(Map::iterator at);
+
+  // Tells the shelf what has changed. The lock is not held.
+  void Tell();
+
+  Budgets& budgets_;
+  const TenantBudgetRef tenant_;
+  mutable std::mutex mutex_;
+  Map records_;
+  Charge charge_;                            // Of the records.
+  MaskCache::Reservation pinned_;            // Of their pinned masks.
+  std::atomic<std::size_t> forgettable_{0};  // Records.
+  std::atomic<std::size_t> row_{0};          // Of the shelf, which writes it.
+  StepShelf::Place place_;                   // There.
 };
 
 }  // namespace dropoutd

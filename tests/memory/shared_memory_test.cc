@@ -61,7 +61,7 @@ class SharedMemoryTest : public testing::Test {
 
 TEST_F(SharedMemoryTest, ARegionIsAFileThatBothSidesSee) {
   const auto memory = Open();
-  const auto region = memory->Create(Id(), 10'000);
+  const auto region = memory->Create("", Id(), 10'000);
   ASSERT_TRUE(region.ok()) << region.status();
   EXPECT_EQ((*region)->region_id(), Id());
   EXPECT_EQ((*region)->path(), Own() / Id());
@@ -85,7 +85,7 @@ TEST_F(SharedMemoryTest, ARegionIsAFileThatBothSidesSee) {
 TEST_F(SharedMemoryTest, TheModeIsThereWhateverTheUmask) {
   const mode_t before = umask(0777);
   const auto memory = Open();
-  const auto region = memory->Create(Id(), 1);
+  const auto region = memory->Create("", Id(), 1);
   umask(before);
   ASSERT_TRUE(region.ok());
   struct stat status = {};
@@ -95,7 +95,7 @@ TEST_F(SharedMemoryTest, TheModeIsThereWhateverTheUmask) {
 
 TEST_F(SharedMemoryTest, TheFileGoesWithTheLastReference) {
   const auto memory = Open();
-  auto region = *memory->Create(Id(), 4096);
+  auto region = *memory->Create("", Id(), 4096);
   auto second = region;
   region.reset();
   EXPECT_EQ(FileCount(), 1u);
@@ -109,19 +109,46 @@ TEST_F(SharedMemoryTest, TheQuotaIsInBytesAndInRegions) {
   options_.max_bytes = 10'000;
   options_.max_regions = 2;
   const auto memory = Open();
-  EXPECT_EQ(ReasonOf(memory->Create(Id('a'), 10'001).status()), Reason::kQuotaSharedMemory);
-  EXPECT_EQ(ReasonOf(memory->Create(Id('a'), INT64_MAX).status()), Reason::kQuotaSharedMemory);
-  EXPECT_EQ(ReasonOf(memory->Create(Id('a'), 0).status()), Reason::kInvalidRequest);
-  EXPECT_EQ(ReasonOf(memory->Create(Id('a'), -1).status()), Reason::kInvalidRequest);
-  auto first = memory->Create(Id('a'), 10'000);
+  EXPECT_EQ(ReasonOf(memory->Create("", Id('a'), 10'001).status()), Reason::kQuotaSharedMemory);
+  EXPECT_EQ(ReasonOf(memory->Create("", Id('a'), INT64_MAX).status()), Reason::kQuotaSharedMemory);
+  EXPECT_EQ(ReasonOf(memory->Create("", Id('a'), 0).status()), Reason::kInvalidRequest);
+  EXPECT_EQ(ReasonOf(memory->Create("", Id('a'), -1).status()), Reason::kInvalidRequest);
+  auto first = memory->Create("", Id('a'), 10'000);
   ASSERT_TRUE(first.ok());
-  EXPECT_EQ(ReasonOf(memory->Create(Id('b'), 1).status()), Reason::kQuotaSharedMemory);
+  EXPECT_EQ(ReasonOf(memory->Create("", Id('b'), 1).status()), Reason::kQuotaSharedMemory);
   first->reset();
-  const auto b = memory->Create(Id('b'), 1);
-  const auto c = memory->Create(Id('c'), 1);
+  const auto b = memory->Create("", Id('b'), 1);
+  const auto c = memory->Create("", Id('c'), 1);
   ASSERT_TRUE(b.ok() && c.ok());
-  EXPECT_EQ(ReasonOf(memory->Create(Id('d'), 1).status()), Reason::kQuotaSharedMemory);
+  EXPECT_EQ(ReasonOf(memory->Create("", Id('d'), 1).status()), Reason::kQuotaSharedMemory);
   EXPECT_EQ(FileCount(), 2u);
+}
+
+TEST_F(SharedMemoryTest, AFullTenantLeavesTheOthersTheirHalf) {
+  options_.max_bytes = 10'000;
+  options_.tenant_max_bytes = 5'000;
+  options_.max_regions = 4;
+  options_.tenant_max_regions = 2;
+  const auto memory = Open();
+  auto large = memory->Create("a", Id('a'), 5'000);
+  ASSERT_TRUE(large.ok());
+  const absl::Status refused = memory->Create("a", Id('b'), 1).status();
+  EXPECT_EQ(ReasonOf(refused), Reason::kQuotaSharedMemory);
+  EXPECT_NE(std::string(refused.message()).find("--tenant_max_shared_memory_bytes allows 5000"),
+            std::string::npos)
+      << refused;
+  EXPECT_TRUE(memory->Create("b", Id('b'), 5'000).ok());
+
+  // In regions too; what was refused holds none.
+  large->reset();
+  const auto first = memory->Create("a", Id('c'), 1);
+  const auto second = memory->Create("a", Id('d'), 1);
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(ReasonOf(memory->Create("a", Id('e'), 1).status()), Reason::kQuotaSharedMemory);
+  EXPECT_EQ(memory->budget().bytes(), 2);
+  const auto third = memory->Create("b", Id('e'), 1);
+  const auto fourth = memory->Create("b", Id('f'), 1);
+  EXPECT_TRUE(third.ok() && fourth.ok());
 }
 
 TEST_F(SharedMemoryTest, MemoryThatTheHostDoesNotHaveIsRefusedAtOnce) {
@@ -131,7 +158,7 @@ TEST_F(SharedMemoryTest, MemoryThatTheHostDoesNotHaveIsRefusedAtOnce) {
     signal(SIGXFSZ, SIG_IGN);
     const rlimit limit = {1 << 20, 1 << 20};
     setrlimit(RLIMIT_FSIZE, &limit);
-    const auto region = Open()->Create(Id(), 2 << 20);
+    const auto region = Open()->Create("", Id(), 2 << 20);
     _exit(ReasonOf(region.status()) == Reason::kQuotaSharedMemory && FileCount() == 0 ? 0 : 1);
   }
   int status = 0;
@@ -141,8 +168,8 @@ TEST_F(SharedMemoryTest, MemoryThatTheHostDoesNotHaveIsRefusedAtOnce) {
 
 TEST_F(SharedMemoryTest, ACutFileBreaksItsRegionAndNothingElse) {
   const auto memory = Open();
-  const auto cut = *memory->Create(Id('c'), 1 << 20);
-  const auto whole = *memory->Create(Id('d'), 1 << 20);
+  const auto cut = *memory->Create("", Id('c'), 1 << 20);
+  const auto whole = *memory->Create("", Id('d'), 1 << 20);
   std::memset(cut->data(), 1, 1 << 20);
   std::memset(whole->data(), 1, 1 << 20);
   ASSERT_EQ(truncate(cut->path().c_str(), 8192), 0);
@@ -161,7 +188,7 @@ TEST_F(SharedMemoryTest, ACutFileBreaksItsRegionAndNothingElse) {
 TEST_F(SharedMemoryTest, ThreadsMayMeetInAFault) {
   const auto memory = Open();
   for (int round = 0; round < 20; ++round) {
-    const auto region = *memory->Create(Id(), 1 << 20);
+    const auto region = *memory->Create("", Id(), 1 << 20);
     ASSERT_EQ(truncate(region->path().c_str(), 0), 0);
     std::vector<std::thread> threads;
     for (int i = 0; i < 4; ++i) {
@@ -177,7 +204,7 @@ TEST_F(SharedMemoryTest, AFaultElsewhereStillEndsTheProcess) {
   GTEST_SKIP() << "AddressSanitizer ends it in its own way";
 #endif
   const auto memory = Open();
-  const auto region = *memory->Create(Id(), 4096);
+  const auto region = *memory->Create("", Id(), 4096);
   const std::string other = folder_ + "/other";
   EXPECT_EXIT(
       {
@@ -196,7 +223,7 @@ TEST_F(SharedMemoryTest, WhatAKilledServerLeftIsRemovedAtTheNextStart) {
   const pid_t child = fork();
   if (child == 0) {
     const auto memory = Open();
-    const auto region = memory->Create(Id(), 4096);
+    const auto region = memory->Create("", Id(), 4096);
     raise(region.ok() ? SIGKILL : SIGTERM);
   }
   int status = 0;
@@ -232,7 +259,7 @@ TEST_F(SharedMemoryTest, NothingElseIsEverRemoved) {
 TEST_F(SharedMemoryTest, ANameOfAnotherFormIsRefused) {
   const auto memory = Open();
   for (const std::string& name : {std::string(), std::string("id"), Id() + "a", "../" + Id()}) {
-    EXPECT_EQ(memory->Create(name, 1).status().code(), absl::StatusCode::kInternal) << name;
+    EXPECT_EQ(memory->Create("", name, 1).status().code(), absl::StatusCode::kInternal) << name;
   }
   EXPECT_EQ(memory->budget().bytes(), 0);
 }
@@ -267,9 +294,9 @@ TEST_F(SharedMemoryTest, TheFolderIsOursAlone) {
 
 TEST_F(SharedMemoryTest, AFolderThatWasRemovedIsMadeAnew) {
   const auto memory = Open();
-  auto first = *memory->Create(Id('1'), 4096);
+  auto first = *memory->Create("", Id('1'), 4096);
   fs::remove_all(Own());
-  const auto second = memory->Create(Id('2'), 4096);
+  const auto second = memory->Create("", Id('2'), 4096);
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_TRUE(fs::exists((*second)->path()));
   first.reset();
@@ -278,7 +305,7 @@ TEST_F(SharedMemoryTest, AFolderThatWasRemovedIsMadeAnew) {
 
 TEST_F(SharedMemoryTest, TheRegionsOfAServerThatLivesStay) {
   const auto first = Open();
-  const auto region = *first->Create(Id(), 4096);
+  const auto region = *first->Create("", Id(), 4096);
   const auto second = Open();
   EXPECT_TRUE(fs::exists(region->path()));
 }
