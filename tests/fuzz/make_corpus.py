@@ -190,8 +190,9 @@ def step_record(payload=b"", flags=b"\0\0"):
 DROP_BLOCK = b"\5" + varint(1) + zigzag(7) + zigzag(1) + b"\0\0\0"
 LINEAR_SCHEDULE = b"\1" + double(0.1) + double(0.5) + varint(0) + varint(1000)
 
-# A byte for the kind of record, and the record. Beside these stand snapshot_*: the inside of an
-# export of each variant, as tests/integration/test_forged_sessions.py makes them.
+# A byte for the kind of record, and the record of format 1. Beside these stand snapshot_*: the
+# inside of an export of each variant, as tests/integration/test_forged_sessions.py makes them, and
+# format2_*: the same of format 2, as the codecs made them.
 SESSION_CODEC_SEEDS = {
     "session": b"\0" + session(layer(), layer(DROP_BLOCK, layer_id=b"block"),
                                  layer(schedule=LINEAR_SCHEDULE, layer_id=b"scheduled")),
@@ -203,8 +204,6 @@ SESSION_CODEC_SEEDS = {
     "layer_schedule": b"\2" + layer(schedule=LINEAR_SCHEDULE),
     "parameters": b"\3" + varint(1) + varint(1) + text(b"weight") + b"\0" + varint(1) + zigzag(2) +
                   text(bytes(8)),
-    "input": b"\4" + b"\1\0" + bytes(16),
-    "bits": b"\5" + varint(1) + varint(12) + b"\xff\x0f",
 }
 
 

@@ -7,6 +7,8 @@ import re
 # What a header belongs to, by its path as included; the first match counts.
 HEADER_KINDS = [
     (r"server/store/store\.h$", "store_interface"),
+    (r"server/persistence/repository\.h$", "repository_interface"),
+    (r"server/persistence/stored\.pb\.h$", "stored_format"),
     (r"server/(\w+)/", r"server/\1"),
     (r"client/", "client"),
     (r"tests/", "tests"),
@@ -38,15 +40,23 @@ ROOMS = {
     | {"server/dropout", "server/random", "server/kernels", "server/base", "eigen"},
     "server/memory/": STD | {"server/memory", "server/base", "posix"},
     "server/session/": STD
-    | {"server/session", "server/dropout", "server/memory", "store_interface", "server/base"},
+    | {"server/session", "server/dropout", "server/memory", "server/base"},
+    "server/persistence/": STD
+    | {"server/persistence", "repository_interface", "stored_format", "protobuf", "store_interface",
+       "server/session", "server/dropout", "server/base"},
+    "server/engine/": STD
+    | {"server/engine", "server/persistence", "repository_interface", "store_interface",
+       "server/session", "server/dropout", "server/memory", "server/base"},
     "server/service/": STD | GRPC
-    | {"server/service", "server/session", "server/dropout", "server/memory", "server/base", "zlib"},
+    | {"server/service", "server/engine", "server/session", "server/dropout", "server/memory",
+       "server/base", "zlib"},
 }
 
 # What the rooms with libraries of their own may not include: beginnings of kinds.
 NEVER = {
     "server/store/": ("client", "tests", "server/kernels", "server/random", "server/dropout",
-                      "server/session", "server/service", "server/main", *GRPC),
+                      "server/session", "server/persistence", "server/engine", "server/service",
+                      "server/main", *GRPC),
     "server/main/": ("client", "tests"),
     "client/": ("server/", "store_interface", "tests"),
     "tests/": (),
