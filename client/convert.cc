@@ -76,6 +76,7 @@ SessionPage FromProto(v1::ListSessionsResponse&& message) {
   SessionPage page;
   page.sessions = FromProto<Session>(std::move(*message.mutable_sessions()));
   page.next_page_token = std::move(*message.mutable_next_page_token());
+  page.corrupt_session_ids = FromProto(std::move(*message.mutable_corrupt_session_ids()));
   return page;
 }
 

@@ -42,8 +42,9 @@ void PrintPage(const Context& context, const SessionPage& page) {
   if (context.options.json) {
     Json sessions = Json::array();
     for (const Session& session : page.sessions) sessions.push_back(ToJson(session));
-    context.PrintJson(
-        {{"sessions", std::move(sessions)}, {"next_page_token", page.next_page_token}});
+    context.PrintJson({{"sessions", std::move(sessions)},
+                       {"next_page_token", page.next_page_token},
+                       {"corrupt_session_ids", page.corrupt_session_ids}});
     return;
   }
   Table table({{"SESSION"},
@@ -60,6 +61,9 @@ void PrintPage(const Context& context, const SessionPage& page) {
                   FormatRelative(session.expire_time, Clock::now())});
   }
   table.Print(std::cout);
+  for (const std::string& id : page.corrupt_session_ids) {
+    std::cerr << "Session " << id << " cannot be read: `session get` says why.\n";
+  }
   if (!page.next_page_token.empty()) {
     std::cerr << "There are more sessions: --all lists them, --page-token " << page.next_page_token
               << " goes on here.\n";
@@ -77,6 +81,8 @@ SessionPage ListAll(Client& client, int page_size, const std::string& token) {
   while (!all.next_page_token.empty()) {
     SessionPage next = CallResult(client.ListSessions(page_size, all.next_page_token));
     std::move(next.sessions.begin(), next.sessions.end(), std::back_inserter(all.sessions));
+    std::move(next.corrupt_session_ids.begin(), next.corrupt_session_ids.end(),
+              std::back_inserter(all.corrupt_session_ids));
     all.next_page_token = std::move(next.next_page_token);
     count = all.sessions.size();
   }

@@ -179,6 +179,8 @@ struct SessionOptions {
 struct SessionPage {
   std::vector<Session> sessions;
   std::string next_page_token;  // Empty on the last page.
+  // Those of the page that cannot be read; GetSession says why.
+  std::vector<std::string> corrupt_session_ids;
 };
 
 // A mask; see dropout.v1.Mask. Either `bits` (one bit an element of `shape`,

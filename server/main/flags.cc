@@ -10,6 +10,7 @@
 #include "server/main/auth/listen_address.h"
 #include "server/main/config_file.h"
 #include "server/main/flag_options.h"
+#include "server/main/tenant_flags.h"
 #include "server/main/version.h"
 
 namespace dropoutd {
@@ -121,8 +122,11 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
       ->delimiter(',')
       ->check(CLI::Validator(CheckListen, "ADDRESS"));
   AddOption(app, "store", store,
-            "Where state lives: memory, sqlite:PATH[?synchronous=full] or "
-            "redis://[USER:PASSWORD@]HOST:PORT[/DATABASE]")
+            "Where state lives: memory, sqlite:PATH[?synchronous=full], "
+            "redis://[USER:PASSWORD@]HOST[:PORT][/DB], "
+            "redis+sentinel://[USER:PASSWORD@]HOST[:PORT],.../PRIMARY[/DB] or "
+            "redis+cluster://[USER:PASSWORD@]HOST[:PORT],...; those of Redis with "
+            "?wait_replicas=N where replicas must have a change before it is answered")
       ->check(CLI::Validator(CheckStore, ""));
   AddDuration(app, "session_ttl", ttl, "1h",
               "Time from a session's last call to its end, unless it says otherwise");
@@ -156,6 +160,7 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
       ->check(CLI::Validator(CheckHostPort, "ADDRESS"));
   AddSecurityFlags(app, flags.security);
   AddAdmissionFlags(app, flags);
+  AddTenantFlags(app, flags);
   AddOption(app, "log_level", log_level,
             "What is logged: debug (each call), info, warn, error, off")
       ->check(CLI::Validator(CheckLogLevel, ""));
@@ -172,6 +177,7 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
     exit_status = kWrongUsage;
     return std::nullopt;
   }
+  SetTenantDefaults(flags);
   flags.limits.default_ttl = Nanoseconds(ttl);
   flags.limits.max_ttl = std::max(flags.limits.max_ttl, flags.limits.default_ttl);
   flags.limits.max_mask_bytes = static_cast<std::size_t>(flags.max_message_bytes);

@@ -23,6 +23,9 @@ struct SecurityFlags {
   std::string auth_tokens;
   bool insecure = false;
   bool reflection = true;
+
+  // Whether calls show credentials, which name their tenant.
+  bool has_tenants() const { return !auth_tokens.empty() || !tls_client_ca.empty(); }
 };
 
 struct Flags {

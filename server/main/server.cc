@@ -41,7 +41,7 @@ std::size_t ReceiveQuota(std::int64_t max_bytes_in_flight) {
 // What the limits on memory add up to, with what docs/operations.md says that things cost.
 std::int64_t MemoryBound(const Flags& flags) {
   constexpr std::int64_t kProgram = 64 << 20;
-  constexpr std::int64_t kStep = 250;
+  constexpr std::int64_t kStep = 320;
   constexpr std::int64_t kSession = 1 << 10;
   const Limits& limits = flags.limits;
   // Requests, which gRPC's quota bounds, what compressed ones inflate to, and their answers.
@@ -112,6 +112,7 @@ std::size_t RegionLimit() {
 absl::Status Server::OpenSharedMemory() {
   SharedMemoryOptions options = flags_.shared_memory_options;
   options.max_regions = RegionLimit();
+  if (flags_.security.has_tenants()) options.tenant_max_regions = (options.max_regions + 1) / 2;
   DROPOUTD_ASSIGN_OR_RETURN(shared_memory_, SharedMemory::Open(options));
   engine_.UseSharedMemory(*shared_memory_);
   return absl::OkStatus();

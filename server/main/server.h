@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/engine/engine.h"
 #include "server/main/auth/security.h"
 #include "server/main/flags.h"
 #include "server/main/gate/admission.h"
@@ -19,7 +20,6 @@
 #include "server/main/health/store_watch.h"
 #include "server/main/metrics/monitor.h"
 #include "server/service/dropout_service.h"
-#include "server/session/engine.h"
 #include "server/store/store.h"
 
 namespace dropoutd {

@@ -9,8 +9,8 @@
 #include "dropout/v1/step.pb.h"
 #include "dropout/v1/tensor.pb.h"
 #include "server/base/error.h"
+#include "server/engine/engine.h"
 #include "server/service/convert_layer.h"
-#include "server/session/engine.h"
 
 namespace dropoutd {
 

@@ -6,7 +6,7 @@
 #include "absl/strings/string_view.h"
 #include "dropout/v1/layer.pb.h"
 #include "server/base/error.h"
-#include "server/session/session.h"
+#include "server/session/session_view.h"
 
 namespace dropoutd {
 

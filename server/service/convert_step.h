@@ -7,9 +7,9 @@
 #include "absl/status/statusor.h"
 #include "server/dropout/data_type.h"
 #include "server/dropout/shape.h"
+#include "server/engine/engine.h"
 #include "server/memory/shared_memory.h"
 #include "server/service/step_message.h"
-#include "server/session/engine.h"
 
 namespace dropoutd {
 

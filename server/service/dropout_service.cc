@@ -143,6 +143,9 @@ absl::Status DropoutService::ListSessions(const GatedCall& call, const Bytes& re
             const SessionPage page,
             engine_.ListSessions(SessionKey(call.tenant, after), static_cast<std::size_t>(size)));
         for (const SessionView& session : page.sessions) *out.add_sessions() = ToProto(session);
+        for (const std::string& key : page.corrupt) {
+          out.add_corrupt_session_ids(std::string(SessionIdOf(key)));
+        }
         if (!page.next.empty()) {
           const std::string_view id = SessionIdOf(page.next);
           out.set_next_page_token(

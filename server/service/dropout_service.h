@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "server/base/workers.h"
+#include "server/engine/engine.h"
 #include "server/memory/buffer_pool.h"
 #include "server/service/call_gate.h"
 #include "server/service/exchange.h"
 #include "server/service/step_operation.h"
 #include "server/service/unary_call.h"
-#include "server/session/engine.h"
 
 namespace dropoutd {
 

@@ -16,6 +16,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/base/workers.h"
+#include "server/engine/engine.h"
+#include "server/engine/step_run.h"
 #include "server/memory/buffer_pool.h"
 #include "server/service/answer_head.h"
 #include "server/service/convert_step.h"
@@ -25,8 +27,6 @@
 #include "server/service/received.h"
 #include "server/service/step_message.h"
 #include "server/service/wire_writer.h"
-#include "server/session/engine.h"
-#include "server/session/step_run.h"
 
 namespace dropoutd {
 

@@ -106,11 +106,13 @@ TEST(ConvertSessionTest, FromProto) {
 
 TEST(ConvertSessionTest, PageFromProto) {
   const SessionPage page = FromProto(Parse<v1::ListSessionsResponse>(
-      R"(sessions { session_id: "a" } sessions { session_id: "b" } next_page_token: "more")"));
+      R"(sessions { session_id: "a" } sessions { session_id: "b" } next_page_token: "more"
+         corrupt_session_ids: "aa" corrupt_session_ids: "ab")"));
   ASSERT_EQ(page.sessions.size(), 2u);
   EXPECT_EQ(page.sessions[0].session_id, "a");
   EXPECT_EQ(page.sessions[1].session_id, "b");
   EXPECT_EQ(page.next_page_token, "more");
+  EXPECT_EQ(page.corrupt_session_ids, (std::vector<std::string>{"aa", "ab"}));
 }
 
 TEST(ConvertTimeTest, DurationsKeepSignAndNanoseconds) {

@@ -7,12 +7,12 @@
 #include <string>
 
 #include "dropout/v1/dropout_service.grpc.pb.h"
+#include "server/engine/engine.h"
 #include "server/main/auth/authenticator.h"
 #include "server/main/gate/admission.h"
 #include "server/main/gate/gate.h"
 #include "server/service/dropout_service.h"
 #include "server/service/error_mapping.h"
-#include "server/session/engine.h"
 
 namespace dropoutd {
 namespace {

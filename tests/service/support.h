@@ -14,10 +14,10 @@
 #include <vector>
 
 #include "dropout/v1/step.pb.h"
+#include "server/engine/engine.h"
 #include "server/memory/buffer_pool.h"
 #include "server/service/call_gate.h"
 #include "server/service/step_operation.h"
-#include "server/session/engine.h"
 
 namespace dropoutd::testing_support {
 

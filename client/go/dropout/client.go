@@ -141,20 +141,38 @@ func (c *Client) Session(ctx context.Context, id string) (*Session, error) {
 }
 
 // Sessions calls visit with each session, sorted by their ids, page after page, until it returns
-// false. pageSize 0: the server's default.
+// false; but for those that cannot be read. pageSize 0: the server's default.
 func (c *Client) Sessions(ctx context.Context, pageSize int32, visit func(*pb.Session) bool) error {
+	return c.pages(ctx, pageSize, func(page *pb.ListSessionsResponse) bool {
+		for _, session := range page.Sessions {
+			if !visit(session) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// CorruptSessionIDs returns the ids of sessions that are there and cannot be read; Session says why.
+func (c *Client) CorruptSessionIDs(ctx context.Context) ([]string, error) {
+	var ids []string
+	err := c.pages(ctx, 0, func(page *pb.ListSessionsResponse) bool {
+		ids = append(ids, page.CorruptSessionIds...)
+		return true
+	})
+	return ids, err
+}
+
+// pages calls visit with each page of sessions until it returns false.
+func (c *Client) pages(ctx context.Context, pageSize int32,
+	visit func(*pb.ListSessionsResponse) bool) error {
 	request := &pb.ListSessionsRequest{PageSize: pageSize}
 	for {
 		page, err := call(ctx, c, safe, request, c.stub.ListSessions)
 		if err != nil {
 			return err
 		}
-		for _, session := range page.Sessions {
-			if !visit(session) {
-				return nil
-			}
-		}
-		if page.NextPageToken == "" {
+		if !visit(page) || page.NextPageToken == "" {
 			return nil
 		}
 		request.PageToken = page.NextPageToken

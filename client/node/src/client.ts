@@ -50,12 +50,21 @@ export class Client {
     return new Session(this.#connection, sessionInfo(answer));
   }
 
-  /** All sessions, sorted by their ids, page after page. */
+  /** All sessions, sorted by their ids, page after page; but for those that cannot be read. */
   async *sessions(pageSize = 0): AsyncGenerator<SessionInfo> {
+    for await (const page of this.#pages(pageSize)) yield* page["sessions"].map(sessionInfo);
+  }
+
+  /** The ids of sessions that are there and cannot be read; session() says why. */
+  async *corruptSessionIds(pageSize = 0): AsyncGenerator<string> {
+    for await (const page of this.#pages(pageSize)) yield* page["corruptSessionIds"] as string[];
+  }
+
+  async *#pages(pageSize: number) {
     let pageToken = "";
     do {
       const page = await this.#connection.call("ListSessions", { pageSize, pageToken });
-      yield* page["sessions"].map(sessionInfo);
+      yield page;
       pageToken = page["nextPageToken"];
     } while (pageToken);
   }

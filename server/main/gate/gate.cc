@@ -2,9 +2,9 @@
 
 #include <string_view>
 
+#include "server/base/random_id.h"
 #include "server/base/status_macros.h"
 #include "server/main/gate/request_names.h"
-#include "server/session/random_id.h"
 
 namespace dropoutd {
 namespace {

@@ -2,8 +2,8 @@
 #ifndef DROPOUTD_SERVER_MAIN_METRICS_ENGINE_METRICS_H_
 #define DROPOUTD_SERVER_MAIN_METRICS_ENGINE_METRICS_H_
 
+#include "server/engine/engine.h"
 #include "server/main/metrics/families.h"
-#include "server/session/engine.h"
 
 namespace dropoutd {
 

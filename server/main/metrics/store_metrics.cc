@@ -1,11 +1,17 @@
 #include "server/main/metrics/store_metrics.h"
 
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "server/base/error.h"
+#include "server/base/status_macros.h"
 #include "server/main/metrics/latency_buckets.h"
 
 namespace dropoutd {
@@ -24,7 +30,7 @@ struct Operation {
   prometheus::Counter& failures;
 };
 
-// What has no reason is an answer: there is no such session, or it has changed.
+// What has no reason is an answer: there is no such session. So is every outcome of a change.
 void CountOne(const Operation& operation, Clock::time_point start, const absl::Status& status) {
   operation.seconds.Observe(std::chrono::duration<double>(Clock::now() - start).count());
   if (!status.ok() && ReasonOf(status).has_value()) operation.failures.Increment();
@@ -37,6 +43,22 @@ auto Measure(const Operation& operation, Call call) {
   CountOne(operation, start, StatusOf(result));
   return result;
 }
+
+// Must not outlive the store that it is of.
+class MeasuredSnapshot final : public StoreSnapshot {
+ public:
+  MeasuredSnapshot(std::unique_ptr<StoreSnapshot> snapshot, const Operation& operation)
+      : snapshot_(std::move(snapshot)), operation_(operation) {}
+
+  const StoreAnswer& session() const override { return snapshot_->session(); }
+  absl::StatusOr<std::vector<StoreField>> Next(std::size_t limit) override {
+    return Measure(operation_, [&] { return snapshot_->Next(limit); });
+  }
+
+ private:
+  const std::unique_ptr<StoreSnapshot> snapshot_;
+  const Operation& operation_;
+};
 
 class MeasuredStore final : public Store {
  public:
@@ -56,7 +78,6 @@ class MeasuredStore final : public Store {
 
   std::string_view kind() const override { return store_->kind(); }
   bool is_shared() const override { return store_->is_shared(); }
-  std::uint64_t history() const override { return store_->history(); }
   absl::Status Check() override { return store_->Check(); }
 
   void StartCommit(std::string_view key, StoreChange change, Committed done) override {
@@ -66,22 +87,33 @@ class MeasuredStore final : public Store {
                           done(std::move(committed));
                         });
   }
-  absl::StatusOr<StoreVersion> Commit(std::string_view key, StoreChange change) override {
+  absl::StatusOr<StoreResult> Commit(std::string_view key, StoreChange change) override {
     return Measure(commit_, [&] { return store_->Commit(key, std::move(change)); });
+  }
+  absl::Status Stage(std::string_view key, Token incarnation,
+                     std::vector<StoreField> fields) override {
+    return Measure(other_, [&] { return store_->Stage(key, incarnation, std::move(fields)); });
   }
   absl::StatusOr<StoreAnswer> Query(std::string_view key, const StoreQuery& query) override {
     return Measure(query_, [&] { return store_->Query(key, query); });
   }
-  absl::StatusOr<std::vector<StoreField>> Scan(std::string_view key, const FieldRange& range,
-                                               std::size_t limit) override {
-    return Measure(other_, [&] { return store_->Scan(key, range, limit); });
+  absl::StatusOr<std::unique_ptr<StoreSnapshot>> Snapshot(std::string_view key) override {
+    auto snapshot = Measure(other_, [&] { return store_->Snapshot(key); });
+    DROPOUTD_RETURN_IF_ERROR(snapshot.status());
+    return std::make_unique<MeasuredSnapshot>(*std::move(snapshot), other_);
   }
-  absl::StatusOr<std::uint64_t> EraseRange(std::string_view key, const FieldRange& range,
-                                           std::size_t keep) override {
-    return Measure(other_, [&] { return store_->EraseRange(key, range, keep); });
+  absl::StatusOr<std::vector<Token>> Tokens(const std::vector<std::string>& keys) override {
+    return Measure(query_, [&] { return store_->Tokens(keys); });
   }
-  absl::Status Remove(std::string_view key) override {
-    return Measure(other_, [&] { return store_->Remove(key); });
+  absl::StatusOr<std::uint64_t> EraseRange(std::string_view key, Token incarnation,
+                                           std::optional<Token> expected, const FieldRange& range,
+                                           std::size_t keep, std::size_t most) override {
+    return Measure(
+        other_, [&] { return store_->EraseRange(key, incarnation, expected, range, keep, most); });
+  }
+  absl::StatusOr<StoreResult> Remove(std::string_view key, Token incarnation,
+                                     Token token) override {
+    return Measure(other_, [&] { return store_->Remove(key, incarnation, token); });
   }
   absl::StatusOr<std::vector<std::string>> List(std::string_view prefix, std::string_view after,
                                                 std::size_t limit) override {

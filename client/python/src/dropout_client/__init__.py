@@ -24,8 +24,8 @@ from .errors import (AlreadyExistsError, CancelledError, CompressionUnsupportedE
                      ResourceExhaustedError, RpcUnsupportedError, SequenceRequiredError,
                      SessionExistsError, SessionNotFoundError, ShapeMismatchError,
                      StepNotFoundError, StepRequiredError, StoreCorruptError,
-                     StoreUnavailableError, UnauthenticatedError, UnavailableError,
-                     UnsupportedError, VariantUnsupportedError)
+                     StoreFormatNewerError, StoreUnavailableError, UnauthenticatedError,
+                     UnavailableError, UnsupportedError, VariantUnsupportedError)
 from .layers import (Alpha, Concrete, ConnectTarget, CosineSchedule, CurriculumSchedule,
                      DepthMode, DropBlock, DropConnect, Dropout, FeatureAlpha, Gamma, Gaussian,
                      Generator, LayerConfig, LinearSchedule, MaskScope, Mode, Normalization,

@@ -104,13 +104,14 @@ def get_session(session_id: str) -> Call[results.SessionInfo]:
 class SessionPage:
     sessions: List[results.SessionInfo]
     next_page_token: str
+    corrupt_session_ids: List[str]
 
 
 def list_sessions(page_size: int, page_token: str) -> Call[SessionPage]:
     def parse(encoded: bytes) -> SessionPage:
         answer = session_pb2.ListSessionsResponse.FromString(encoded)
         return SessionPage([results.session_from_message(one) for one in answer.sessions],
-                           answer.next_page_token)
+                           answer.next_page_token, list(answer.corrupt_session_ids))
 
     request = session_pb2.ListSessionsRequest(page_size=page_size, page_token=page_token)
     return _call("ListSessions", request, parse)

@@ -68,12 +68,22 @@ class AsyncClient:
         return AsyncSession(self._transport, info, delete_at_exit=False)
 
     async def sessions(self, page_size: int = 0) -> AsyncIterator[SessionInfo]:
-        """All sessions, sorted by their ids, page after page."""
+        """All sessions, sorted by their ids, page after page; but for those that cannot be read."""
+        async for page in self._pages(page_size):
+            for info in page.sessions:
+                yield info
+
+    async def corrupt_session_ids(self, page_size: int = 0) -> AsyncIterator[str]:
+        """The ids of sessions that are there and cannot be read; `session` says why."""
+        async for page in self._pages(page_size):
+            for session_id in page.corrupt_session_ids:
+                yield session_id
+
+    async def _pages(self, page_size: int) -> AsyncIterator[_calls.SessionPage]:
         token = ""
         while True:
             page = await self._transport.send(_calls.list_sessions(page_size, token))
-            for info in page.sessions:
-                yield info
+            yield page
             token = page.next_page_token
             if not token:
                 return

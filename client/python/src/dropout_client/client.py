@@ -68,11 +68,20 @@ class Client:
         return Session(self._transport, info, delete_at_exit=False)
 
     def sessions(self, page_size: int = 0) -> Iterator[SessionInfo]:
-        """All sessions, sorted by their ids, page after page."""
+        """All sessions, sorted by their ids, page after page; but for those that cannot be read."""
+        for page in self._pages(page_size):
+            yield from page.sessions
+
+    def corrupt_session_ids(self, page_size: int = 0) -> Iterator[str]:
+        """The ids of sessions that are there and cannot be read; `session` says why."""
+        for page in self._pages(page_size):
+            yield from page.corrupt_session_ids
+
+    def _pages(self, page_size: int) -> Iterator[_calls.SessionPage]:
         token = ""
         while True:
             page = self._transport.send(_calls.list_sessions(page_size, token))
-            yield from page.sessions
+            yield page
             token = page.next_page_token
             if not token:
                 return

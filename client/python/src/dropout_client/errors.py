@@ -213,6 +213,10 @@ class StoreCorruptError(DataLossError):
     reason = "STORE_CORRUPT"
 
 
+class StoreFormatNewerError(FailedPreconditionError):
+    reason = "STORE_FORMAT_NEWER"
+
+
 class DrainingError(UnavailableError):
     reason = "DRAINING"
 

@@ -18,7 +18,9 @@ import io.grpc.netty.NettyChannelBuilder;
 import io.grpc.stub.MetadataUtils;
 import java.io.File;
 import java.security.SecureRandom;
+import java.util.ArrayList;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiFunction;
 import java.util.function.Consumer;
@@ -162,14 +164,28 @@ public final class DropoutClient implements AutoCloseable {
         DropoutServiceBlockingStub::getSession);
   }
 
-  /** Calls `visit` with each session, sorted by their ids; pageSize 0: the server's default. */
+  /**
+   * Calls `visit` with each session, sorted by their ids, but for those that cannot be read;
+   * pageSize 0: the server's default.
+   */
   public void forEachSession(int pageSize, Consumer<Session> visit) {
+    forEachPage(pageSize, page -> page.getSessionsList().forEach(visit));
+  }
+
+  /** The ids of sessions that are there and cannot be read; `session` says why. */
+  public List<String> corruptSessionIds() {
+    List<String> ids = new ArrayList<>();
+    forEachPage(0, page -> ids.addAll(page.getCorruptSessionIdsList()));
+    return ids;
+  }
+
+  private void forEachPage(int pageSize, Consumer<ListSessionsResponse> visit) {
     ListSessionsRequest.Builder request = ListSessionsRequest.newBuilder().setPageSize(pageSize);
     do {
       ListSessionsResponse page =
           call(RetryPolicy.Idempotency.SAFE, "", request.build(),
               DropoutServiceBlockingStub::listSessions);
-      page.getSessionsList().forEach(visit);
+      visit.accept(page);
       request.setPageToken(page.getNextPageToken());
     } while (!request.getPageToken().isEmpty());
   }
