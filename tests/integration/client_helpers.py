@@ -186,15 +186,14 @@ def masked(x, kept, scale):
     return np.where(kept, scaled(x, scale), x.dtype.type(0))
 
 
-def _behind_varint(data):
-    return data[next(i for i, byte in enumerate(data) if byte < 0x80) + 1:]
-
-
 def exported_contents(client, session_id):
-    """All that is kept of a session. An export begins with a line, a format and an id of its own, and
-    ends with a checksum."""
+    """All that is kept of a session. An export begins with a line, a format and an id of its own (a
+    field's head of 2 bytes, and 16), and ends with a checksum."""
     data = client.call("ExportSession", pb.ExportSessionRequest(session_id=session_id)).snapshot
-    return _behind_varint(_behind_varint(data.removeprefix(b"dropout session\n")))[:-4]
+    head = b"dropout session\n\x02\x12\x10"
+    if not data.startswith(head):
+        raise AssertionError(f"{data[:len(head)]} is not an export's beginning")
+    return data[len(head) + 16:-4]
 
 
 def patiently(call, seconds=120):

@@ -45,12 +45,14 @@ class Server:
     the server listens on a port of the system's choice on 127.0.0.1.
     env: variables added to the server's environment.
     max_files: its limits of open files, soft and hard.
+    program: another one than DROPOUTD_BIN.
     """
 
-    def __init__(self, *flags, env=None, max_files=None):
+    def __init__(self, *flags, env=None, max_files=None, program=None):
         self.flags = list(flags)
         self.env = dict(env or {})
         self._max_files = max_files
+        self._program = program or os.environ["DROPOUTD_BIN"]
         if not any(flag.startswith("--listen") for flag in flags) and (
                 "DROPOUTD_LISTEN" not in self.env):
             self.flags.append("--listen=127.0.0.1:0")
@@ -63,7 +65,7 @@ class Server:
 
     def __enter__(self):
         self._process = subprocess.Popen(
-            [os.environ["DROPOUTD_BIN"], *self.flags], text=True, stdin=subprocess.DEVNULL,
+            [self._program, *self.flags], text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**clean_environment(), **self.env},
             preexec_fn=self._max_files and (
                 lambda: resource.setrlimit(resource.RLIMIT_NOFILE, self._max_files)))

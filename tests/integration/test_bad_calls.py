@@ -28,9 +28,9 @@ EXPIRY_SECONDS = 120
 
 # Reasons that no call can meet in this build, or that need a server that is stopping or at fault.
 ELSEWHERE = {"VARIANT_UNSUPPORTED", "SEQUENCE_REQUIRED", "REGION_NOT_FOUND", "STORE_UNAVAILABLE",
-             "STORE_CORRUPT", "DRAINING", "INTERNAL", "UNAUTHENTICATED", "QUOTA_STREAMS", "QUOTA_CALL_RATE",
-             "REGION_BROKEN", "PARAMETERS_REQUIRED", "QUOTA_PARAMETER_BYTES", "QUOTA_SHARED_MEMORY",
-             "COMPRESSION_UNSUPPORTED"}
+             "STORE_CORRUPT", "STORE_FORMAT_NEWER", "DRAINING", "INTERNAL", "UNAUTHENTICATED",
+             "QUOTA_STREAMS", "QUOTA_CALL_RATE", "REGION_BROKEN", "PARAMETERS_REQUIRED",
+             "QUOTA_PARAMETER_BYTES", "QUOTA_SHARED_MEMORY", "COMPRESSION_UNSUPPORTED"}
 
 # Paths, addresses and places in the source have no business in a message.
 FORBIDDEN = re.compile(r"(^|[\s\"'(])/\w+|\d+\.\d+\.\d+\.\d+|ipv[46]:|unix:|localhost|0x[0-9a-f]|"

@@ -196,7 +196,7 @@ class EmptyListTest(CliTest):
     def test_no_sessions(self):
         self.assertEqual(len(rows(self.ctl("session", "list"))), 1)
         self.assertEqual(self.ctl_json("session", "list", "--all"),
-                         {"sessions": [], "next_page_token": ""})
+                         {"sessions": [], "next_page_token": "", "corrupt_session_ids": []})
 
 
 class LayerTest(CliTest):

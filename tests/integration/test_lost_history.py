@@ -7,6 +7,7 @@ import unittest
 
 import harness
 import numpy as np
+import shipped
 from client_helpers import TRAIN, Client, dropout_layer, patiently, pb, to_tensor
 from redis_server import Redis, Switch
 
@@ -108,6 +109,31 @@ class LostHistoryTest(unittest.TestCase):
         gradient = b.call("Backward", pb.BackwardRequest(
             session_id="s", layer_id="l", step=3, output_gradient=to_tensor(X)))
         self.assertEqual(gradient.input_gradient.data, y)
+
+    def test_a_process_that_has_lost_a_change(self):
+        """The Redis is the same process, over the same connections; it has followed another one
+        meanwhile, which had not heard of the change."""
+        redis = self.start("one")
+        (self.folder / "other").mkdir()
+        other = Redis(self.folder / "other", replica_of=redis)
+        other.start()
+        self.addCleanup(other.kill)
+        flags = shipped.replica_flags(f"redis://127.0.0.1:{redis.port}")
+        a, b = [self.enterContext(Client(self.enterContext(harness.Server(*flags)).address))
+                for _ in range(2)]
+        a.create_session("s", [dropout_layer("l", p=0.5)], seed=1)
+        other.await_info("master_link_status:up")
+        redis.run("wait", "1", "0")
+        other.run("replicaof", "no", "one")
+        a.update_layer("s", dropout_layer("l", p=0.9))
+        self.assertEqual(a.forward("s", "l", X, step=1).p, 0.9)
+        redis.run("replicaof", "127.0.0.1", str(other.port))
+        redis.await_info("master_link_status:up")
+        redis.run("replicaof", "no", "one")
+        patiently(lambda: self.update(b))
+        for client in (a, b):
+            self.assertEqual(patiently(lambda: client.forward("s", "l", X, step=2)).p, 0.2)
+            self.assertEqual(client.get_session("s").layers[0].p, 0.2)
 
 
 if __name__ == "__main__":

@@ -262,7 +262,7 @@ class SharedMemoryTest(unittest.TestCase):
         # Its own database is there too, and in use.
         database = os.path.join(self.folder, "dropoutd-state.db")
         server = self.start(f"--store=sqlite:{database}")
-        state = {f"dropoutd-state.db{end}" for end in ("", "-wal", "-shm", ".lock")}
+        state = {f"dropoutd-state.db{end}" for end in ("", "-wal", "-shm", ".lock", ".reserve")}
         self.assertEqual(self.listing() - state, before)
         with helpers.Client(server.address) as client:
             client.create_session("kept", [])

@@ -19,6 +19,7 @@ from training_load import Trainer, undisturbed
 KILLS = int(os.environ.get("DROPOUTD_STORE_KILLS", "12"))
 STEPS_A_KILL = 3
 MOST_SECONDS_TO_A_KILL = 0.3
+EXPIRY_SECONDS = 120
 
 
 class SqliteTest(unittest.TestCase):
@@ -88,14 +89,23 @@ class SqliteTest(unittest.TestCase):
             client.delete_session("s")
             self.assertEqual(client.list_sessions(), [])
 
-    def test_sessions_expire_while_the_server_is_away(self):
+    def test_time_without_a_server_does_not_count(self):
+        ttl = 3
         with self.server() as server, Client(server.address) as client:
-            client.create_session("short", ttl=Duration(nanos=100_000_000))
+            client.create_session("short", ttl=Duration(seconds=ttl))
             client.create_session("long")
             server.kill()
-        time.sleep(0.3)
+        time.sleep(1.2 * ttl)  # Longer than the store keeps it.
         with self.server() as server, Client(server.address) as client:
-            self.assertEqual([s.session_id for s in client.list_sessions()], ["long"])
+            self.assertEqual([s.session_id for s in client.list_sessions()], ["long", "short"])
+            # From here on it does: a listing renews nothing.
+            deadline = time.monotonic() + EXPIRY_SECONDS
+            while len(client.list_sessions()) > 1:
+                self.assertLess(time.monotonic(), deadline, "the session does not end")
+                time.sleep(0.05)
+            with self.assertRaises(grpc.RpcError):
+                client.get_session("short")
+            client.get_session("long")
 
     def test_a_second_server_on_the_file_is_refused(self):
         with self.server():
@@ -121,8 +131,8 @@ class SqliteTest(unittest.TestCase):
             for name in ("bad", "good"):
                 client.create_session(name, [client_helpers.dropout_layer("l")])
         with sqlite3.connect(self.path) as database:
-            database.execute("UPDATE sessions SET document = zeroblob(100) WHERE key = ?",
-                             (b"bad",))
+            database.execute("UPDATE parts SET value = zeroblob(100) WHERE session = "
+                             "(SELECT id FROM sessions WHERE key = ?)", (b"bad",))
         database.close()
         with self.server() as server, Client(server.address) as client:
             with self.assertRaises(grpc.RpcError) as raised:
