@@ -52,7 +52,7 @@ if head[1] == token and not head[2] then
 end
 -- One that is set aside cannot be asked for its incarnation: none stands for it.
 local is_meant = head[2] == incarnation or (head[5] and incarnation == NONE)
-if not head[2] or not is_meant or tonumber(head[3]) <= time then return {'absent', time} end
+if not head[2] or not is_meant or has_ended(d, head[3], time) then return {'absent', time} end
 free_fields(base_of(d, head[2]), head[4])
 local left = {}
 for _, each in ipairs(redis.call('HKEYS', d)) do
@@ -81,7 +81,7 @@ const char kLuaSweep[] = R"lua(
 local d, keys, expiry, stub, key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1]
 local time = now()
 local head = redis.call('HMGET', d, 't', 'i', 'e', 's', 'g')
-if head[2] and tonumber(head[3]) > time then
+if head[2] and not has_ended(d, head[3], time) then
   redis.call('ZADD', expiry, head[3], key)
   return {'ok', time}
 end
@@ -95,7 +95,7 @@ for _, each in ipairs(redis.call('HKEYS', d)) do
   if kind == 'p' or kind == 'q' or kind == 's' then left[#left + 1] = each end
 end
 in_chunks('HDEL', d, left)
-redis.call('PEXPIREAT', d, ms(tonumber(head[3]) + TOMBSTONE_MS))
+redis.call('PEXPIREAT', d, ms(math.abs(tonumber(head[3])) + TOMBSTONE_MS))
 if stub then redis.call('UNLINK', stub) end
 return {'ok', time}
 )lua";

@@ -37,7 +37,7 @@ local head = redis.call('HMGET', d, 't', 'i', 'e', 'q', 's', 'c', 'g', 'b')
 local genesis, count = head[7], tonumber(head[6] or 0)
 local s = {d = d, base = string.sub(f, 1, -2), key = key, expiry = KEYS[6], stub = KEYS[7],
            e = tonumber(head[3] or 0), b = tonumber(head[8] or 0)}
-local live = head[2] and s.e > time
+local live = head[2] and not has_ended(d, head[3], time)
 local same = head[2] == incarnation
 
 -- How many fields this change has erased, if it has been made before.

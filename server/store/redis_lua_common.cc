@@ -76,6 +76,14 @@ local function set_aside(snapshots, name, value)
   end
 end
 
+-- Of a session whose time is over: what was answered as ended stays so, though the clock steps back.
+-- A negative end is one that has been seen.
+local function has_ended(d, e, time)
+  if not e or tonumber(e) > time then return false end
+  if tonumber(e) > 0 then redis.pcall('HSET', d, 'e', '-' .. e) end
+  return true
+end
+
 -- Gives a session `ttl` from now, if that is longer. Its keys last longer than it does, so that
 -- most renewals touch but one of them; the sweep frees them in time. `stub` may be nil.
 local function renew(s, time, ttl)

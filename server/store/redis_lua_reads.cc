@@ -7,7 +7,7 @@ local d, stub = KEYS[1], KEYS[3]
 local key, known, ttl = ARGV[1], ARGV[2], ARGV[3]
 local time = now()
 local head = redis.call('HMGET', d, 't', 'i', 'e', 'q', 'c', 'g', 'b')
-if not head[2] or tonumber(head[3]) <= time then
+if not head[2] or has_ended(d, head[3], time) then
   if is_old(stub) then return {'old', time} end
   return {'none', time}
 end
@@ -66,7 +66,7 @@ local time = now()
 local answer = {'ok', time}
 for _, d in ipairs(KEYS) do
   local head = redis.call('HMGET', d, 't', 'i', 'e')
-  answer[#answer + 1] = head[2] and tonumber(head[3]) > time and head[1] or NONE
+  answer[#answer + 1] = head[2] and not has_ended(d, head[3], time) and head[1] or NONE
 end
 return answer
 )lua";

@@ -6,7 +6,7 @@ const char kLuaSnapshotBegin[] = R"lua(
 local d, stub, id = KEYS[1], KEYS[2], ARGV[1]
 local time = now()
 local head = redis.call('HMGET', d, 't', 'i', 'e', 'q', 's', 'g')
-if not head[2] or tonumber(head[3]) <= time then
+if not head[2] or has_ended(d, head[3], time) then
   if is_old(stub) then return {'old', time} end
   return {'none', time}
 end
