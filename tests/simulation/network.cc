@@ -89,9 +89,13 @@ class SimulatedTopology final : public RedisTopology {
 
   int GroupOf(int) override { return group_; }
   void Suspect(int, std::string_view) override { is_suspected_ = true; }
-  absl::Status Confirm(int, int) override { return absl::OkStatus(); }
   absl::StatusOr<std::unique_ptr<RedisConnection>> ConnectAsked(std::string_view) override {
     return Lost("is no cluster");
+  }
+  absl::Status Confirm(int, int group) override {
+    network_.scheduler().Sleep(network_.Delay());
+    const bool is_so = group == group_ && known_ == network_.site().primary();
+    return is_so ? absl::OkStatus() : Lost("another server has taken over");
   }
   bool is_cluster() const override { return false; }
 

@@ -15,15 +15,32 @@ double DrawRate(RandomSource64& random, double most) {
 
 }  // namespace
 
+// Some runs have little but one kind of fault, whose effects others would hide.
 NetworkOptions NetworkOptions::Draw(RandomSource64& random) {
   NetworkOptions options;
+  switch (random.Below(6)) {
+    case 0:
+      options.partitions = 0.02 + 0.1 * random.Fraction();
+      options.longest_partition = std::chrono::seconds(20 + random.Below(40));
+      return options;
+    case 1:
+      options.hold = options.duplicate = 0.2 * random.Fraction();
+      options.longest_hold = std::chrono::seconds(6 + random.Below(20));
+      return options;
+    case 2:
+      options.fail_overs = 0.2 * random.Fraction();
+      options.lossy_fail_overs = DrawRate(random, 0.1);
+      return options;
+    default:
+      break;
+  }
   if (random.Chance(0.3)) options.longest_delay = std::chrono::milliseconds(20);
   options.slow = DrawRate(random, 0.3);
-  options.hold = DrawRate(random, 0.05);
+  options.hold = DrawRate(random, 0.1);
   options.longest_hold = std::chrono::seconds(1 + random.Below(60));
   options.cut = DrawRate(random, 0.05);
   options.cut_after = DrawRate(random, 0.1);
-  options.duplicate = DrawRate(random, 0.1);
+  options.duplicate = DrawRate(random, 0.2);
   options.idle_close = DrawRate(random, 0.1);
   options.partitions = DrawRate(random, 0.2);
   options.longest_partition = std::chrono::seconds(1 + random.Below(60));

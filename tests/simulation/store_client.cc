@@ -27,9 +27,10 @@ StoreWorkload StoreWorkload::Draw(RandomSource64& random) {
   StoreWorkload workload;
   workload.keys = 1 + random.Below(6);
   workload.fields = 2 + random.Below(6);
-  workload.pause = std::chrono::milliseconds(1) * (std::uint64_t{1} << random.Below(11));
+  workload.pause = std::chrono::milliseconds(1) * (std::uint64_t{1} << (4 + random.Below(8)));
   if (random.Chance(0.3)) workload.short_lived = random.Fraction();
-  workload.stages = random.Fraction() * 0.5;
+  workload.stages = random.Fraction() * 0.8;
+  workload.turnover = 0.02 + 0.3 * random.Fraction() * random.Fraction();
   workload.blind = random.Fraction() * 0.2;
   workload.limited = random.Fraction() * 0.4;
   return workload;
@@ -40,7 +41,7 @@ std::string StoreWorkload::Print() const {
   text << " keys=" << keys << " fields=" << fields
        << " pause=" << std::chrono::duration<double>(pause).count()
        << " short_lived=" << short_lived << " stages=" << stages << " blind=" << blind
-       << " limited=" << limited;
+       << " limited=" << limited << " turnover=" << turnover;
   return std::move(text).str();
 }
 
@@ -90,11 +91,11 @@ void StoreClient::Step() {
   if (choice < 32) return List();
   if (choice < 36) return ReadAll(key);
   if (!known.is_there) return Make(key);
+  if (random_.Chance(workload_.turnover)) return Remove(key);
   if (choice < 60) return Change(key, true);
   if (choice < 80) return Change(key, false);
   if (choice < 88) return Release(key);
-  if (choice < 93) return Erase(key);
-  if (choice < 97) return Remove(key);
+  if (choice < 96) return Erase(key);
   if (choice < 98) return Make(key);
   if (const absl::Status status = store_.RemoveExpired(); !status.ok()) {
     checker_.Note("", absl::StrCat(number_, " removes no expired: ", Text(status)));
@@ -139,12 +140,12 @@ bool StoreClient::Stage(const std::string& key, Token incarnation, KeyCall& call
   const std::uint64_t count = 1 + random_.Below(3);
   for (std::uint64_t i = 0; i < count; ++i) {
     // Of its own name: what the session has is told by the token of the change that makes it.
-    StoreField field;
-    field.name = absl::StrCat("f", i);
-    field.value = ValueOf(call.change.token, field.name);
-    call.staged[field.name] = call.change.token;
-    const absl::Status status = store_.Stage(key, incarnation, {field});
-    checker_.Note(key, absl::StrCat(number_, " stages ", field.name, " ", Text(status)));
+    const std::string name = absl::StrCat("f", i);
+    call.staged[name] = call.change.token;
+    std::vector<StoreField> fields;
+    fields.push_back({name, ValueOf(call.change.token, name), Token()});
+    const absl::Status status = store_.Stage(key, incarnation, std::move(fields));
+    checker_.Note(key, absl::StrCat(number_, " stages ", name, " ", Text(status)));
     if (!status.ok()) return false;
   }
   return true;

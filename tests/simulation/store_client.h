@@ -26,6 +26,7 @@ struct StoreWorkload {
   double stages = 0.3;     // Of those that are made.
   double blind = 0.1;      // Calls that expect something old or made up.
   double limited = 0.2;
+  double turnover = 0.05;  // Calls that remove a session.
 
   static StoreWorkload Draw(RandomSource64& random);
   std::string Print() const;

@@ -94,7 +94,10 @@ void StoreSimulation::RunClient(std::size_t number) {
       network_.Crash(server);
       client.Forget();
     }
-    scheduler_.Sleep(random_.Between(milliseconds(0), workload_.pause));
+    // Often at once, so that calls meet; and else long enough for something to happen meanwhile.
+    const bool is_quick = random_.Chance(0.6);
+    scheduler_.Sleep(
+        random_.Between(milliseconds(0), is_quick ? milliseconds(1) : 2 * workload_.pause));
   }
   --running_;
   while (running_ > 0) scheduler_.Sleep(seconds(1));
