@@ -71,7 +71,7 @@ struct QuotaTerms {
   std::size_t most_of_tenant = kNoTenantLimit;
 };
 
-// One resource of this server. Thread-safe, without locks but for Open.
+// One resource of this server. Thread-safe; only Open takes a lock.
 class Quota {
  public:
   explicit Quota(const QuotaTerms& terms);

@@ -87,10 +87,6 @@ FieldRange StepFieldsThrough(std::uint64_t uid, std::uint64_t through) {
   return range;
 }
 
-FieldRange ParametersFieldsBefore(std::uint64_t uid, std::uint64_t number) {
-  return {NameOf(FieldKind::kParameters, {uid}), NameOf(FieldKind::kParameters, {uid, number})};
-}
-
 std::optional<FieldName> ParseFieldName(std::string_view name) {
   std::uint64_t numbers[4] = {};
   if (name.empty()) return std::nullopt;

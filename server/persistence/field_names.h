@@ -37,9 +37,6 @@ FieldRange LayerFields(FieldKind kind, std::uint64_t uid);
 // Those of the steps up to and including `through`.
 FieldRange StepFieldsThrough(std::uint64_t uid, std::uint64_t through);
 
-// Those of the parameters with a lower number.
-FieldRange ParametersFieldsBefore(std::uint64_t uid, std::uint64_t number);
-
 // What a field's name says.
 struct FieldName {
   FieldKind kind = FieldKind::kStep;

@@ -5,9 +5,7 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "server/base/error.h"
-#include "server/base/quote.h"
 #include "server/base/status_macros.h"
 #include "server/persistence/field_collector.h"
 #include "server/persistence/field_names.h"
@@ -107,8 +105,7 @@ absl::StatusOr<FoundSession> MemoryRepository::Create(const std::string& key, Sh
   const auto existing = [&]() -> absl::StatusOr<FoundSession> {
     DROPOUTD_ASSIGN_OR_RETURN(FoundSession found, Find(key));
     if (is_same(*found.version->image)) return found;
-    return MakeError(Reason::kSessionExists, absl::StrCat("session_id: ", Quote(SessionIdOf(key)),
-                                                          " is taken by another session"));
+    return SessionExists(key);
   };
   auto found = existing();
   if (found.ok() || ReasonOf(found.status()) != Reason::kSessionNotFound) return found;

@@ -8,7 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
-#include "server/base/quote.h"
 #include "server/base/status_macros.h"
 #include "server/persistence/field_collector.h"
 #include "server/persistence/field_names.h"
@@ -31,11 +30,6 @@ constexpr std::size_t kCopiesKept = 1000;
 
 constexpr std::size_t kFieldsAtOnce = 256;
 constexpr std::size_t kBytesAtOnce = std::size_t{1} << 20;
-
-absl::Status Exists(std::string_view key) {
-  return MakeError(Reason::kSessionExists, absl::StrCat("session_id: ", Quote(SessionIdOf(key)),
-                                                        " is taken by another session"));
-}
 
 absl::Status QuotaSessions(const StoreResult& result, const Limits& limits) {
   const bool of_tenant = result.outcome == StoreOutcome::kTenantFull;
@@ -102,7 +96,7 @@ absl::StatusOr<FoundSession> StoreRepository::Create(const std::string& key, Sha
   for (int i = 0; i < kMostTries; ++i) {
     const auto found = Find(key);
     if (found.ok()) {
-      if (!is_same(*found->version->image)) return Exists(key);
+      if (!is_same(*found->version->image)) return SessionExists(key);
       return found;
     }
     if (ReasonOf(found.status()) != Reason::kSessionNotFound) return found.status();

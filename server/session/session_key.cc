@@ -52,4 +52,9 @@ absl::Status SessionNotFound(std::string_view key) {
                    absl::StrCat("session_id: no session ", Quote(SessionIdOf(key))));
 }
 
+absl::Status SessionExists(std::string_view key) {
+  return MakeError(Reason::kSessionExists, absl::StrCat("session_id: ", Quote(SessionIdOf(key)),
+                                                        " is taken by another session"));
+}
+
 }  // namespace dropoutd

@@ -24,6 +24,9 @@ std::string_view SessionIdOf(std::string_view key);
 // SESSION_NOT_FOUND, of the session with this key; names its id alone.
 absl::Status SessionNotFound(std::string_view key);
 
+// SESSION_EXISTS, of another session with this key.
+absl::Status SessionExists(std::string_view key);
+
 }  // namespace dropoutd
 
 #endif  // DROPOUTD_SERVER_SESSION_SESSION_KEY_H_

@@ -141,7 +141,7 @@ func (c *Client) Session(ctx context.Context, id string) (*Session, error) {
 }
 
 // Sessions calls visit with each session, sorted by their ids, page after page, until it returns
-// false; but for those that cannot be read. pageSize 0: the server's default.
+// false. Sessions that cannot be read are left out. pageSize 0: the server's default.
 func (c *Client) Sessions(ctx context.Context, pageSize int32, visit func(*pb.Session) bool) error {
 	return c.pages(ctx, pageSize, func(page *pb.ListSessionsResponse) bool {
 		for _, session := range page.Sessions {

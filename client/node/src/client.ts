@@ -50,7 +50,7 @@ export class Client {
     return new Session(this.#connection, sessionInfo(answer));
   }
 
-  /** All sessions, sorted by their ids, page after page; but for those that cannot be read. */
+  /** All sessions that can be read, sorted by their ids, page after page. */
   async *sessions(pageSize = 0): AsyncGenerator<SessionInfo> {
     for await (const page of this.#pages(pageSize)) yield* page["sessions"].map(sessionInfo);
   }

@@ -1,4 +1,4 @@
-// Format 1 of what a store and an export keep: only read, and for ever.
+// Reads format 1 of stores and exports, which no server writes any more.
 #ifndef DROPOUTD_SERVER_PERSISTENCE_FORMAT1_FORMAT1_H_
 #define DROPOUTD_SERVER_PERSISTENCE_FORMAT1_FORMAT1_H_
 

@@ -68,7 +68,7 @@ class AsyncClient:
         return AsyncSession(self._transport, info, delete_at_exit=False)
 
     async def sessions(self, page_size: int = 0) -> AsyncIterator[SessionInfo]:
-        """All sessions, sorted by their ids, page after page; but for those that cannot be read."""
+        """All sessions that can be read, sorted by their ids, page after page."""
         async for page in self._pages(page_size):
             for info in page.sessions:
                 yield info

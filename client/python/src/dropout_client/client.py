@@ -68,7 +68,7 @@ class Client:
         return Session(self._transport, info, delete_at_exit=False)
 
     def sessions(self, page_size: int = 0) -> Iterator[SessionInfo]:
-        """All sessions, sorted by their ids, page after page; but for those that cannot be read."""
+        """All sessions that can be read, sorted by their ids, page after page."""
         for page in self._pages(page_size):
             yield from page.sessions
 

@@ -165,7 +165,7 @@ public final class DropoutClient implements AutoCloseable {
   }
 
   /**
-   * Calls `visit` with each session, sorted by their ids, but for those that cannot be read;
+   * Calls `visit` with each session that can be read, sorted by their ids;
    * pageSize 0: the server's default.
    */
   public void forEachSession(int pageSize, Consumer<Session> visit) {
