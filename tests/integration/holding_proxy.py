@@ -25,6 +25,8 @@ class HoldingProxy:
         self._lock = threading.Lock()
         self._pairs = []
         self._word, self._left = None, 0
+        self._holds_all = False
+        self._loses = lambda: False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -35,6 +37,17 @@ class HoldingProxy:
         with self._lock:
             self._word, self._left = word, index
 
+    def hold_all(self):
+        """From now on every connection waits, those to come too."""
+        with self._lock:
+            self._holds_all = True
+
+    def lose(self, loses):
+        """From now on each request for which loses() waits, and its client sees its connection end
+        at once: so that it repeats the request on another one."""
+        with self._lock:
+            self._loses = loses
+
     def is_holding(self):
         with self._lock:
             return any(pair.held is not None for pair in self._pairs)
@@ -42,7 +55,7 @@ class HoldingProxy:
     def release(self):
         """Lets through what waits; back when Redis has made of it what it will."""
         with self._lock:
-            self._word = None
+            self._word, self._holds_all, self._loses = None, False, lambda: False
             late = [pair for pair in self._pairs if pair.held is not None]
             for pair in late:
                 pair.far.sendall(pair.held)
@@ -69,6 +82,8 @@ class HoldingProxy:
                 threading.Thread(target=run, args=(pair,), daemon=True).start()
 
     def _is_the_one(self, data):
+        if self._holds_all:
+            return True
         if self._word is None or self._word not in data:
             return False
         self._left -= 1
@@ -78,6 +93,9 @@ class HoldingProxy:
         try:
             while data := pair.near.recv(1 << 20):
                 with self._lock:
+                    if pair.held is None and self._loses():
+                        pair.held = b""
+                        pair.near.shutdown(socket.SHUT_RDWR)
                     if pair.held is None and self._is_the_one(data):
                         pair.held = b""
                     if pair.held is not None:
