@@ -4,6 +4,7 @@ import hashlib
 import threading
 import time
 
+import client_library
 import grpc
 import harness
 import numpy as np
@@ -46,6 +47,7 @@ class Trainer:
         self.session_id = session_id
         self.digest = hashlib.sha256()
         self.calls = self.retries = 0
+        self.steps = 0  # That run_while has run.
         self._addresses = addresses
         self._channels = {}
         self._turn = hash(session_id) % 3
@@ -139,25 +141,37 @@ def undisturbed(session_id, steps):
         return trainer.digest.hexdigest()
 
 
-def train_while(test, clients, fronts, disturb):
-    """Clients train through `fronts`, as long as disturb(running) runs; none fails, and all get what
-    a server gives that nobody disturbs. running(seconds) waits; it is false once one has failed."""
-    trainers = [Trainer(f"client-{i}", lambda: fronts) for i in range(clients)]
+class LibraryTrainer(Trainer):
+    """One that leaves it to the client library to repeat calls."""
+
+    def __init__(self, session_id, fronts):
+        super().__init__(session_id, lambda: fronts)
+        self.caller = client_library.Caller(fronts)
+
+    def close(self):
+        self.caller.close()
+
+    def call(self, rpc, request):
+        return self.caller.call(rpc, request)
+
+
+def run_while(test, trainers, disturb):
+    """Each trains in a thread of its own, as long as disturb(running) runs, and counts its `steps`;
+    none fails. running(seconds) waits; it is false once one has failed."""
     over = threading.Event()
-    steps = [0] * clients
     failures = []
 
-    def train(i):
+    def train(trainer):
         try:
-            trainers[i].create()
+            trainer.create()
             while not over.is_set():
-                trainers[i].step(steps[i])
-                steps[i] += 1
+                trainer.step(trainer.steps)
+                trainer.steps += 1
         except Exception as error:  # pylint: disable=broad-except
             failures.append(error)
             over.set()
 
-    threads = [threading.Thread(target=train, args=(i,)) for i in range(clients)]
+    threads = [threading.Thread(target=train, args=(each,)) for each in trainers]
     for thread in threads:
         thread.start()
     try:
@@ -166,10 +180,19 @@ def train_while(test, clients, fronts, disturb):
         over.set()
         for thread in threads:
             thread.join()
+        for trainer in trainers:
+            trainer.close()
     test.assertEqual(failures, [])
-    print(f"{sum(steps)} steps, {sum(t.calls for t in trainers)} calls, "
-          f"{sum(t.retries for t in trainers)} repeated")
-    for trainer, count in zip(trainers, steps):
-        trainer.close()
-        test.assertGreater(count, 0)
-        test.assertEqual(trainer.digest.hexdigest(), undisturbed(trainer.session_id, count))
+    print(client_library.summary([each.caller for each in trainers]))
+
+
+def train_while(test, clients, fronts, disturb):
+    """Clients train through `fronts`, as run_while says, and all get what a server gives that nobody
+    disturbs."""
+    trainers = [LibraryTrainer(f"client-{i}", fronts) for i in range(clients)]
+    run_while(test, trainers, disturb)
+    print(f"{sum(each.steps for each in trainers)} steps")
+    for trainer in trainers:
+        test.assertGreater(trainer.steps, 0)
+        test.assertEqual(trainer.digest.hexdigest(),
+                         undisturbed(trainer.session_id, trainer.steps))
