@@ -3,8 +3,9 @@
 
     $ with_server.py [--flag=value ...] COMMAND [ARGS]
 
-Flags before the command are the server's. The server's address is in DROPOUT_TEST_ADDRESS, and
-stands for {address} in the arguments. The exit status is the command's.
+Flags before the command are the server's, beside that for metrics, which docker/ ships. The
+server's address is in DROPOUT_TEST_ADDRESS, and stands for {address} in the arguments. The exit
+status is the command's.
 """
 
 import os
@@ -23,7 +24,7 @@ def main(argv):
         flags.append(argv.pop(0))
     if not argv:
         sys.exit(__doc__)
-    with harness.Server(*flags) as server:
+    with harness.Server("--metrics_listen=127.0.0.1:0", *flags) as server:
         command = [argument.replace("{address}", server.address) for argument in argv]
         status = subprocess.run(
             command, env={**os.environ, "DROPOUT_TEST_ADDRESS": server.address}).returncode
