@@ -25,6 +25,14 @@ STREAMS = 4
 MOST_SCRIPT_MS = int(os.environ.get("DROPOUTD_SCRIPT_MS", "100"))
 MOST_CALL_MS = int(os.environ.get("DROPOUTD_CALL_MS", "3000"))
 X = to_tensor(np.ones(8, np.float32))
+# In milliseconds. Its arguments are no text.
+SLOW = """
+local found = {}
+for i, each in ipairs(redis.call('SLOWLOG', 'GET', 100)) do
+  found[i] = math.floor(each[3] / 1000)
+end
+return table.concat(found, ' ')
+"""
 FLAGS = ("--metrics_listen=127.0.0.1:0", "--max_message_bytes=512MiB")
 
 
@@ -123,11 +131,11 @@ class BigSessionsTest(unittest.TestCase):
                   f"p99.9 {np.quantile(times, .999):.1f} ms, most {times[-1]:.1f} ms")
             self.assertLess(np.quantile(times, .999), MOST_CALL_MS)
         print(f"scripts over {MOST_SCRIPT_MS} ms: {slow}")
-        # Other processes of the machine make some scripts slow, but not in each round.
-        self.assertEqual(min(slow), 0)
+        # The machine's other work makes some scripts slow, but not in each round.
+        self.assertIn([], slow)
 
     def copy_and_remove(self, number):
-        """How many scripts took long meanwhile."""
+        """How long scripts took that took long meanwhile."""
         self.redis.run("slowlog", "reset")
         snapshot = self.timed("export", lambda: self.client.call(
             "ExportSession", pb.ExportSessionRequest(session_id="big")).snapshot)
@@ -142,7 +150,7 @@ class BigSessionsTest(unittest.TestCase):
             self.client.release_steps(fork, "", STEPS), STEPS // len(LAYERS) * len(LAYERS)))
         self.timed("delete", lambda: self.client.delete_session(imported))
         self.client.delete_session(fork)
-        return int(self.redis.run("slowlog", "len"))
+        return self.redis.run("eval", SLOW, "0").split()
 
     def check_copy(self, name):
         """It is the session at one moment."""
