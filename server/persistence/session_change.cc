@@ -35,6 +35,7 @@ StoreChange ChangeBetween(const SessionImage& before, const SessionImage& after)
   for (const std::uint64_t uid : LayersGone(before, after)) {
     change.parts.push_back({LayerPartName(uid), std::nullopt});
   }
+  if (change.parts.empty()) change.parts.push_back(EncodeHead(after));
   return change;
 }
 

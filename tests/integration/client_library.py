@@ -1,5 +1,5 @@
-"""The Python client library from its sources, for tests that call as its users do: what it repeats is
-repeated, and what it gives up has failed."""
+"""The Python client library from its sources, for tests that call as its users do: what it repeats
+is repeated, and what it gives up has failed."""
 
 import atexit
 import functools

@@ -217,8 +217,9 @@ class Load:
                          for i in range(sessions)]
         self._over = threading.Event()
         self.failures = []
-        self._threads = [threading.Thread(target=self._run, args=(i, random.Random(1000 * seed + i)))
-                         for i in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._run, args=(i, random.Random(1000 * seed + i)))
+            for i in range(threads)]
 
     def __enter__(self):
         for thread in self._threads:

@@ -1,9 +1,9 @@
 """What a session may be, by what was answered of it: a model of sessions, layers, modes and steps.
 
 Every call takes effect at one moment between its beginning and its end. What became of one that was
-answered UNAVAILABLE is not known: it may still take effect for some seconds, but never over a change
-that was answered since. So there is a set of worlds: a state, and how far each call has come in it.
-An answer leaves the worlds that explain it; if none is left, it was wrong.
+answered UNAVAILABLE is not known: it may still take effect for some seconds, but never over a
+change that was answered since. So there is a set of worlds: a state, and how far each call has come
+in it. An answer leaves the worlds that explain it; if none is left, it was wrong.
 """
 
 import typing
@@ -65,10 +65,6 @@ class State(typing.NamedTuple):
         records = dict(self.records)
         records[layer.made, step] = record
         return self._replace(records=tuple(sorted(records.items())))
-
-    def named(self, call_id, before):
-        """As a change leaves it. One that changes nothing may leave the token."""
-        return self if self == before else self._replace(token=call_id)
 
 
 class Call:
@@ -144,7 +140,7 @@ class SetMode(Call):  # mode, names (empty: all)
         after = state if self.names else state._replace(mode=self.mode)
         for name in self.names or dict(state.layers):
             after = after.with_layer(name, state.layer(name)._replace(mode=self.mode))
-        return after.named(self.id, state), None, ("ok",)
+        return after._replace(token=self.id), None, ("ok",)
 
 
 class OfLayer(Call):  # name
@@ -167,7 +163,7 @@ class CreateLayer(Call):  # name, p
             return state, None, (LAYER_TAKEN,)
         layer = layer or Layer((self.name, self.id), self.p, self.p, state.mode, 1)
         after = state.with_layer(self.name, layer)
-        return after.named(self.id, state), None, ("ok", layer.view())
+        return after._replace(token=self.id), None, ("ok", layer.view())
 
 
 class UpdateLayer(OfLayer):  # p
@@ -177,7 +173,7 @@ class UpdateLayer(OfLayer):  # p
         if updated != layer:
             updated = updated._replace(revision=layer.revision + 1)
         after = state.with_layer(self.name, updated)
-        return after.named(self.id, state), None, ("ok", updated.view())
+        return after._replace(token=self.id), None, ("ok", updated.view())
 
 
 class DeleteLayer(OfLayer):

@@ -16,8 +16,8 @@ SECONDS_BETWEEN = 12 if LONG_SECONDS else 1
 
 
 class FleetTraining:
-    """For a TestCase, which says `fleet_type` and `changes`, names of its functions. Two servers run
-    over the fleet with the flags that docker/ ships."""
+    """For a TestCase, which says `fleet_type` and `changes`, names of its functions. Two servers
+    run over the fleet with the flags that docker/ ships."""
 
     def start(self, wait_replicas):
         folder = self.enterContext(tempfile.TemporaryDirectory())

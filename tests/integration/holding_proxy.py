@@ -26,7 +26,7 @@ class HoldingProxy:
         self._pairs = []
         self._word, self._left = None, 0
         self._holds_all = False
-        self._loses = lambda: False
+        self._loses = lambda data: False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -43,8 +43,8 @@ class HoldingProxy:
             self._holds_all = True
 
     def lose(self, loses):
-        """From now on each request for which loses() waits, and its client sees its connection end
-        at once: so that it repeats the request on another one."""
+        """From now on each request for which loses(bytes) waits, and its client sees its connection
+        end at once: so that it repeats the request on another one."""
         with self._lock:
             self._loses = loses
 
@@ -55,7 +55,7 @@ class HoldingProxy:
     def release(self):
         """Lets through what waits; back when Redis has made of it what it will."""
         with self._lock:
-            self._word, self._holds_all, self._loses = None, False, lambda: False
+            self._word, self._holds_all, self._loses = None, False, lambda data: False
             late = [pair for pair in self._pairs if pair.held is not None]
             for pair in late:
                 pair.far.sendall(pair.held)
@@ -93,7 +93,7 @@ class HoldingProxy:
         try:
             while data := pair.near.recv(1 << 20):
                 with self._lock:
-                    if pair.held is None and self._loses():
+                    if pair.held is None and self._loses(data):
                         pair.held = b""
                         pair.near.shutdown(socket.SHUT_RDWR)
                     if pair.held is None and self._is_the_one(data):

@@ -3,6 +3,7 @@
 import itertools
 import pathlib
 import shutil
+import struct
 import tempfile
 import unittest
 
@@ -168,6 +169,18 @@ class LateWritesTest(unittest.TestCase):
 
         self.check_late(self.create, lambda name: self.a.update_layer(name, linear(p=0.9)),
                         lambda name: self.b.update_layer(name, linear(p=0.2)), check)
+
+    def test_a_change_of_nothing_is_an_answer(self):
+        """Also to a change that its caller has given up."""
+        self.create("s")
+        self.proxy.lose(lambda data: struct.pack("<d", 0.9) in data)
+        with self.assertRaises(grpc.RpcError) as raised:
+            self.a.update_layer("s", linear(p=0.9))
+        self.assertEqual(reason_of(raised.exception), "STORE_UNAVAILABLE")
+        self.b.update_layer("s", linear(p=0.5))
+        self.proxy.release()
+        for client in self.everyone:
+            self.assertEqual(client.get_session("s").layers[0].p, 0.5)
 
     def test_a_layer_of_another_session_is_not_updated(self):
         def begin_anew(name):

@@ -73,7 +73,7 @@ class RealStoreTest(unittest.TestCase):
                 proxy.hold_all()
                 over.wait(choose.uniform(6, 12))
             else:
-                proxy.lose(lambda: choose.random() < LOST_SHARE)
+                proxy.lose(lambda data: choose.random() < LOST_SHARE)
                 over.wait(choose.uniform(0.1, 4))
             proxy.release()
 

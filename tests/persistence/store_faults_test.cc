@@ -93,6 +93,16 @@ TEST_F(StoreFaultsTest, ALateChangeLosesToThoseThatWereAnsweredSince) {
   EXPECT_EQ(b_.P("s", "l"), 0.25);
 }
 
+TEST_F(StoreFaultsTest, ALateChangeLosesToAChangeOfNothing) {
+  ASSERT_TRUE(a_.Create("s", {MakeLayer("l", 0.5)}).ok());
+  faulty_.FailCommit(WriteFault::kLate);
+  EXPECT_EQ(ReasonText(a_.Update("s", MakeLayer("l", 0.75))), "STORE_UNAVAILABLE");
+  ASSERT_EQ(ReasonText(b_.Update("s", MakeLayer("l", 0.5))), "OK");
+  ASSERT_EQ(faulty_.Deliver(), 1u);
+  EXPECT_EQ(a_.P("s", "l"), 0.5);
+  EXPECT_EQ(b_.P("s", "l"), 0.5);
+}
+
 TEST_F(StoreFaultsTest, ALateRecordDoesNotReplaceItsRepeat) {
   ASSERT_TRUE(a_.Create("s", {MakeLayer("l", 0.5)}).ok());
   faulty_.FailCommit(WriteFault::kLate);
