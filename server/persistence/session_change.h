@@ -10,8 +10,8 @@
 
 namespace dropoutd {
 
-// The parts that differ, one at least, and the parameters that are new: so that the session gets the
-// change's token, also where nothing differs. The token is drawn; the incarnation is that of
+// The parts that differ, one at least, and the parameters that are new: so that the session gets
+// the change's token, also where nothing differs. The token is drawn; the incarnation is that of
 // `after`. What is expected of the session is the caller's to say.
 StoreChange ChangeBetween(const SessionImage& before, const SessionImage& after);
 

@@ -24,6 +24,7 @@ class HoldingProxy:
         self._target = port
         self._lock = threading.Lock()
         self._pairs = []
+        self.late = 0  # Connections whose requests have been let through late.
         self._word, self._left = None, 0
         self._holds_all = False
         self._loses = lambda data: False
@@ -57,6 +58,7 @@ class HoldingProxy:
         with self._lock:
             self._word, self._holds_all, self._loses = None, False, lambda data: False
             late = [pair for pair in self._pairs if pair.held is not None]
+            self.late += len(late)
             for pair in late:
                 pair.far.sendall(pair.held)
                 pair.held = None

@@ -187,8 +187,8 @@ def run_while(test, trainers, disturb):
 
 
 def train_while(test, clients, fronts, disturb):
-    """Clients train through `fronts`, as run_while says, and all get what a server gives that nobody
-    disturbs."""
+    """Clients train through `fronts`, as run_while says, and all get what a server gives that
+    nobody disturbs."""
     trainers = [LibraryTrainer(f"client-{i}", fronts) for i in range(clients)]
     run_while(test, trainers, disturb)
     print(f"{sum(each.steps for each in trainers)} steps")
