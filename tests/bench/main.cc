@@ -17,6 +17,7 @@
 #include "tests/bench/rpc_bench.h"
 #include "tests/bench/service_bench.h"
 #include "tests/bench/store_bench.h"
+#include "tests/bench/tenant_bench.h"
 
 namespace bench = dropoutd::bench;
 
@@ -32,7 +33,7 @@ int main(int argc, char** argv) {
   std::string only;
   app.add_option("--only", only, "One part; all by default")
       ->check(CLI::IsMember(
-          {"kernels", "linear", "calls", "services", "stores", "capacity", "models"}));
+          {"kernels", "linear", "calls", "services", "stores", "capacity", "tenants", "models"}));
   std::string echo, listen = "127.0.0.1:0";
   app.add_option("--echo", echo, "Be an echo server instead: sync, callback or queue")->group("");
   app.add_option("--listen", listen, "Where to echo")->group("");
@@ -62,7 +63,7 @@ int main(int argc, char** argv) {
         {"kernels", bench::BenchKernels}, {"linear", bench::BenchLinear},
         {"calls", bench::BenchCalls},     {"services", bench::BenchServices},
         {"stores", bench::BenchStores},   {"capacity", bench::BenchCapacity},
-        {"models", bench::BenchModels},
+        {"tenants", bench::BenchTenants}, {"models", bench::BenchModels},
     };
     for (const auto& [name, run] : parts) {
       if (only.empty() || only == name) run(smoke, report);

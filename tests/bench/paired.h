@@ -23,6 +23,7 @@ struct Row {
   std::vector<double> seconds;  // The contender's, for one run of its work.
   double at_least = 0;          // The figure asked for; 0: none.
   double flops = 0;             // Of one run, where they are what counts; else 0.
+  double steps = 0;             // Likewise.
 };
 
 struct PairOptions {

@@ -24,7 +24,26 @@ sockaddr_in Loopback(int port) {
   return address;
 }
 
-// A port that was free a moment ago.
+bool Accepts(int port) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  const sockaddr_in address = Loopback(port);
+  const bool accepts =
+      connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  close(socket);
+  return accepts;
+}
+
+std::vector<std::string> CommandOf(int port, const std::string& folder,
+                                   const std::vector<std::string>& options) {
+  std::vector<std::string> words = {
+      kRedis,   "--port", std::to_string(port), "--bind", "127.0.0.1", "--dir", folder,
+      "--save", "",       "--appendonly",       "yes"};
+  words.insert(words.end(), options.begin(), options.end());
+  return words;
+}
+
+}  // namespace
+
 int FreePort() {
   const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address = Loopback(0);
@@ -35,23 +54,10 @@ int FreePort() {
   return ntohs(address.sin_port);
 }
 
-bool Accepts(int port) {
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  const sockaddr_in address = Loopback(port);
-  const bool accepts =
-      connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
-  close(socket);
-  return accepts;
-}
-
-}  // namespace
-
 bool RedisChild::IsInstalled() { return std::filesystem::exists(kRedis); }
 
-RedisChild::RedisChild()
-    : port_(FreePort()),
-      child_({kRedis, "--port", std::to_string(port_), "--bind", "127.0.0.1", "--dir", folder_ / "",
-              "--save", "", "--appendonly", "yes"}) {
+RedisChild::RedisChild(const std::vector<std::string>& options)
+    : port_(FreePort()), child_(CommandOf(port_, folder_ / "", options)) {
   for (int i = 0; !Accepts(port_); ++i) {
     if (i == kTries) throw std::runtime_error("redis-server does not answer");
     std::this_thread::sleep_for(std::chrono::milliseconds(10));

@@ -5,22 +5,27 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "tests/bench/child.h"
 #include "tests/bench/served.h"
 
 namespace dropoutd::bench {
 
+// A port of the loopback that was free a moment ago.
+int FreePort();
+
 // Append-only, on a port of the loopback, from construction until destruction.
 class RedisChild {
  public:
   static bool IsInstalled();
 
-  // Throws std::runtime_error when it does not answer.
-  RedisChild();
+  // `options`: beside its own. Throws std::runtime_error when it does not answer.
+  explicit RedisChild(const std::vector<std::string>& options = {});
 
   // As --store takes it.
   std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
+  int port() const { return port_; }
   pid_t pid() const { return child_.pid(); }
 
  private:

@@ -18,6 +18,19 @@ void WriteFile(const std::string& path, const std::string& text) {
   if (!file.flush()) throw std::runtime_error("cannot write " + path);
 }
 
+std::string ThroughputOf(const Row& row) {
+  const double seconds = Quantile(row.seconds, 0.5);
+  char text[32];
+  if (row.steps > 0) {
+    std::snprintf(text, sizeof(text), "%9.0f steps/s", row.steps / seconds);
+  } else {
+    std::snprintf(text, sizeof(text), "%9.2f %s",
+                  (row.flops > 0 ? row.flops : row.bytes) / seconds / 1e9,
+                  row.flops > 0 ? "GFLOPS" : "GB/s");
+  }
+  return text;
+}
+
 }  // namespace
 
 Report::Report() {
@@ -28,13 +41,11 @@ Report::Report() {
 }
 
 void Report::Add(Row row) {
-  const double seconds = Quantile(row.seconds, 0.5);
   char wanted[16] = "-";
   if (row.at_least > 0) std::snprintf(wanted, sizeof(wanted), "%.2f", row.at_least);
-  std::printf(
-      "%-46s %-33s %7.2f  [%6.2f, %6.2f]  %9s %9.2f %s\n", row.what.c_str(), row.baseline.c_str(),
-      Quantile(row.ratios, 0.5), Quantile(row.ratios, 0.25), Quantile(row.ratios, 0.75), wanted,
-      (row.flops > 0 ? row.flops : row.bytes) / seconds / 1e9, row.flops > 0 ? "GFLOPS" : "GB/s");
+  std::printf("%-46s %-33s %7.2f  [%6.2f, %6.2f]  %9s %s\n", row.what.c_str(), row.baseline.c_str(),
+              Quantile(row.ratios, 0.5), Quantile(row.ratios, 0.25), Quantile(row.ratios, 0.75),
+              wanted, ThroughputOf(row).c_str());
   std::fflush(stdout);
   rows_.push_back(std::move(row));
 }
@@ -53,6 +64,7 @@ void Report::WriteJson(const std::string& path) const {
          {"seconds_median", Quantile(row.seconds, 0.5)},
          {"bytes", row.bytes},
          {"flops", row.flops},
+         {"steps", row.steps},
          {"pairs", row.ratios.size()}});
   }
   WriteFile(path, json.dump(2) + "\n");

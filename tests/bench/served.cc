@@ -45,13 +45,13 @@ dropout::Client ClientOf(const std::string& address, dropout::Transport transpor
   return *std::move(client);
 }
 
-void MakeSession(const std::string& address) {
+void MakeSession(const std::string& address, const std::string& session_id) {
   dropout::Client client = ClientOf(address, dropout::Transport::kInline);
   dropout::Layer layer;
   layer.layer_id = kLayer;
   layer.p = kP;
   dropout::SessionOptions options;
-  options.session_id = kSession;
+  options.session_id = session_id;
   options.seed = 1;
   options.layers = {layer};
   Check(client.CreateSession(options).status());

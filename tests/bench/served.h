@@ -50,8 +50,8 @@ ServerChild StartEcho(const std::string& model, const std::string& address,
 
 dropout::Client ClientOf(const std::string& address, dropout::Transport transport);
 
-// Adds session kSession with a Bernoulli layer kLayer of probability kP.
-void MakeSession(const std::string& address);
+// Adds a session with a Bernoulli layer kLayer of probability kP.
+void MakeSession(const std::string& address, const std::string& session_id = kSession);
 
 grpc::ByteBuffer ToBytes(const google::protobuf::MessageLite& message);
 
