@@ -147,7 +147,9 @@ absl::StatusOr<SessionList> StoreRepository::List(std::string_view after, std::s
     if (keys->empty()) break;
     list.last = keys->back();
     for (const std::string& key : *keys) {
-      if (TenantOf(key) != tenant) continue;
+      // What is no id nobody can name: no server has written it, and an answer may not hold it.
+      const std::string_view id = SessionIdOf(key);
+      if (TenantOf(key) != tenant || id.empty() || !CheckSessionId(id).ok()) continue;
       const auto answer = store_.Query(key, {});
       if (IsNotThere(answer.status())) continue;  // Gone meanwhile.
       if (ReasonOf(answer.status()) == Reason::kStoreUnavailable) return answer.status();

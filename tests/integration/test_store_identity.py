@@ -147,6 +147,11 @@ class DamageTest(Servers):
                 client.create_session(name)
         store.execute("UPDATE parts SET value = zeroblob(100) WHERE session IN (SELECT id FROM "
                       "sessions WHERE key IN (?, ?))", b"s3", b"s7")
+        # What is no text is no id, and hides no other.
+        for damaged in ("s2", "s9"):
+            names.remove(damaged)
+            store.execute("UPDATE sessions SET key = ? WHERE key = ?", damaged.encode() + b"\xff",
+                          damaged.encode())
         _, client = self.serve(store.flag)
         for page_size in (0, 1, 2, 3):
             found, damaged, token = [], [], ""
