@@ -38,7 +38,9 @@ class QuotaAccount {
     held_ -= amount;
   }
 
-  absl::Status Refusal(std::size_t amount, QuotaLimit limit) const;
+  absl::Status Refusal(std::size_t amount, QuotaLimit limit) const {
+    return QuotaError(core_->terms, limit, amount, held());
+  }
   QuotaLimit Breaks(std::size_t amount, std::size_t replaced) const;
 
  private:
@@ -59,8 +61,8 @@ class QuotaAccount {
   std::atomic<std::size_t> held_{0};
 };
 
-absl::Status QuotaAccount::Refusal(std::size_t amount, QuotaLimit limit) const {
-  const QuotaTerms& terms = core_->terms;
+absl::Status QuotaError(const QuotaTerms& terms, QuotaLimit limit, std::size_t amount,
+                        std::optional<std::size_t> held) {
   // Where a tenant may have everything its own limit goes by the name of the total.
   const bool is_own = limit == QuotaLimit::kTenant && terms.most_of_tenant < terms.most;
   const std::size_t most = is_own ? terms.most_of_tenant : terms.most;
@@ -68,9 +70,11 @@ absl::Status QuotaAccount::Refusal(std::size_t amount, QuotaLimit limit) const {
       *terms.flag == '\0'
           ? absl::StrCat("the most is ", most, is_own ? " for each tenant" : "")
           : absl::StrCat("--", is_own ? "tenant_" : "", terms.flag, " allows ", most);
-  return MakeError(terms.reason, absl::StrCat("no room for ", amount, " more ", terms.things, ": ",
-                                              allowed, limit == QuotaLimit::kTotal ? " in all" : "",
-                                              ", of which you have ", held()));
+  std::string message = absl::StrCat("no room for ", amount, " more ", terms.things, ": ", allowed,
+                                     limit == QuotaLimit::kTotal ? " in all" : "");
+  if (held.has_value()) absl::StrAppend(&message, ", of which ", terms.holder, " ", *held);
+  if (*terms.remedy != '\0') absl::StrAppend(&message, "; ", terms.remedy);
+  return MakeError(terms.reason, message);
 }
 
 QuotaLimit QuotaAccount::Breaks(std::size_t amount, std::size_t replaced) const {

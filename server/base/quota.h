@@ -62,14 +62,22 @@ class Charge {
 // Which limit an amount would break.
 enum class QuotaLimit { kNone, kTenant, kTotal };
 
-// What a quota is of.
+// What a quota is of. Where only `most` counts, for whoever it is of, that is the tenant's limit.
 struct QuotaTerms {
   Reason reason = Reason::kInternal;  // Of its errors.
   const char* things = "";            // That it counts: "bytes of parameters".
   const char* flag = "";              // Sets `most`: "max_steps"; a tenant's is tenant_max_steps.
   std::size_t most = 0;
   std::size_t most_of_tenant = kNoTenantLimit;
+  const char* remedy = "";          // Makes room: "release steps".
+  const char* holder = "you have";  // Says whose `held` is: "the layer has".
 };
+
+// Refuses `amount` more, for the terms' reason: says which limit it breaks, what that allows, how
+// much of it is held by who asks, if that is known, and what to do. It has no figure of another
+// tenant. The only place that words such an error.
+absl::Status QuotaError(const QuotaTerms& terms, QuotaLimit limit, std::size_t amount,
+                        std::optional<std::size_t> held);
 
 // One resource of this server. Thread-safe; only Open takes a lock.
 class Quota {

@@ -1,13 +1,14 @@
 // Export, import and fork.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
-#include "server/base/error.h"
 #include "server/base/random_id.h"
 #include "server/base/status_macros.h"
 #include "server/engine/engine.h"
 #include "server/persistence/session_contents.h"
 #include "server/persistence/snapshot_file.h"
+#include "server/session/quota_terms.h"
 #include "server/session/session_key.h"
 
 namespace dropoutd {
@@ -41,8 +42,10 @@ absl::StatusOr<SessionView> Engine::AddCopy(std::string session_id, SessionConte
   DROPOUTD_ASSIGN_OR_RETURN(copied.parts, TakeApart(contents));
   copied.fields = std::move(contents.fields);
   SessionImage& image = contents.image;
-  if (std::max(image.layers.size(), image.created_layers.size()) > limits_.max_layers_per_session) {
-    return MakeError(Reason::kQuotaLayers, "the session has more layers than this server allows");
+  const std::size_t layers = std::max(image.layers.size(), image.created_layers.size());
+  if (layers > limits_.max_layers_per_session) {
+    return QuotaError(LayerTerms(limits_.max_layers_per_session), QuotaLimit::kTenant, layers,
+                      std::nullopt);
   }
   image.incarnation = Token::Random();
   image.origin = origin;

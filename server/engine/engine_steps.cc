@@ -60,7 +60,7 @@ absl::Status CheckMaskSize(const Plan& plan, const Limits& limits) {
   if (count > most) {
     return MakeError(Reason::kQuotaMessageBytes,
                      absl::StrCat("shape: ", plan.layout.tensor.ToString(), " has a mask of ",
-                                  count, " elements, the most allowed is ", most));
+                                  count, " elements, --max_message_bytes allows ", most));
   }
   const std::size_t most_scales = (limits.max_mask_bytes - count / 8) / sizeof(double);
   if (ScaledSamples(plan) <= most_scales) return absl::OkStatus();
@@ -130,8 +130,8 @@ absl::StatusOr<std::shared_ptr<RetainedInput>> MakeRetained(DataType dtype, cons
   if (count > limits.input_cache_bytes / element_size) {
     return MakeError(Reason::kQuotaMessageBytes,
                      absl::StrCat("input: ", shape.ToString(), " of ", element_size,
-                                  "-byte elements; this layer keeps its input, and the most "
-                                  "allowed is ",
+                                  "-byte elements; this layer keeps its input, and "
+                                  "--input_cache_bytes allows ",
                                   limits.input_cache_bytes, " bytes"));
   }
   auto retained = std::make_shared<RetainedInput>();

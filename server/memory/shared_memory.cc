@@ -74,11 +74,13 @@ RegionBudget::RegionBudget(const SharedMemoryOptions& options)
               .things = "bytes of shared memory",
               .flag = "max_shared_memory_bytes",
               .most = static_cast<std::size_t>(options.max_bytes),
-              .most_of_tenant = options.tenant_max_bytes}),
+              .most_of_tenant = options.tenant_max_bytes,
+              .remedy = "delete regions"}),
       regions_({.reason = Reason::kQuotaSharedMemory,
                 .things = "regions of shared memory",
                 .most = options.max_regions,
-                .most_of_tenant = options.tenant_max_regions}) {}
+                .most_of_tenant = options.tenant_max_regions,
+                .remedy = "delete regions"}) {}
 
 absl::StatusOr<RegionBudget::Share> RegionBudget::Take(std::string_view tenant,
                                                        std::int64_t byte_size) {

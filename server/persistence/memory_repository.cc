@@ -11,6 +11,7 @@
 #include "server/persistence/field_names.h"
 #include "server/persistence/session_codec.h"
 #include "server/persistence/step_codec.h"
+#include "server/session/quota_terms.h"
 #include "server/session/session_changes.h"
 #include "server/session/session_key.h"
 
@@ -81,11 +82,7 @@ absl::Status InstallSteps(Session& session, std::vector<SessionParts::Step> step
 
 MemoryRepository::MemoryRepository(SessionRegistry& registry, Budgets& budgets,
                                    const Limits& limits, const Clock& clock)
-    : registry_(registry),
-      budgets_(budgets),
-      sessions_({Reason::kQuotaSessions, "sessions", "max_sessions", limits.max_sessions,
-                 limits.tenant_max_sessions}),
-      clock_(clock) {}
+    : registry_(registry), budgets_(budgets), sessions_(SessionTerms(limits)), clock_(clock) {}
 
 absl::StatusOr<std::shared_ptr<Session>> MemoryRepository::FindSession(std::string_view key) const {
   bool has_expired = false;

@@ -4,9 +4,9 @@
 #include <chrono>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/persistence/field_collector.h"
@@ -15,6 +15,7 @@
 #include "server/persistence/session_codec.h"
 #include "server/persistence/store_limits.h"
 #include "server/persistence/use_filter.h"
+#include "server/session/quota_terms.h"
 #include "server/session/session_key.h"
 
 namespace dropoutd {
@@ -30,16 +31,6 @@ constexpr std::size_t kCopiesKept = 1000;
 
 constexpr std::size_t kFieldsAtOnce = 256;
 constexpr std::size_t kBytesAtOnce = std::size_t{1} << 20;
-
-absl::Status QuotaSessions(const StoreResult& result, const Limits& limits) {
-  const bool of_tenant = result.outcome == StoreOutcome::kTenantFull;
-  return MakeError(
-      Reason::kQuotaSessions,
-      of_tenant ? absl::StrCat("the tenant has ", result.count, " sessions, the most allowed is ",
-                               limits.tenant_max_sessions, " (--tenant_max_sessions)")
-                : absl::StrCat("the store holds the most sessions that are allowed, ",
-                               limits.max_sessions, " (--max_sessions)"));
-}
 
 }  // namespace
 
@@ -74,9 +65,12 @@ absl::StatusOr<FoundSession> StoreRepository::Make(const std::string& key, const
   const SteadyTime now = clock_.Now();
   const auto result = store_.Commit(key, std::move(change));
   if (!result.ok()) return Translate(result.status(), key);
-  if (result->outcome == StoreOutcome::kTenantFull ||
-      result->outcome == StoreOutcome::kFullOfSessions) {
-    return QuotaSessions(*result, limits_);
+  if (result->outcome == StoreOutcome::kTenantFull) {
+    return QuotaError(SessionTerms(limits_), QuotaLimit::kTenant, 1, result->count);
+  }
+  // What the store counted are those of all tenants.
+  if (result->outcome == StoreOutcome::kFullOfSessions) {
+    return QuotaError(SessionTerms(limits_), QuotaLimit::kTotal, 1, std::nullopt);
   }
   if (result->outcome != StoreOutcome::kDone) {
     removal = result->exists ? Token() : result->token;

@@ -3,8 +3,6 @@
 #include <mutex>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/dropout/variant.h"
 #include "server/persistence/field_names.h"
@@ -13,6 +11,7 @@
 #include "server/persistence/store_limits.h"
 #include "server/persistence/store_repository.h"
 #include "server/persistence/stored_write.h"
+#include "server/session/quota_terms.h"
 #include "server/session/session_changes.h"
 #include "server/session/session_key.h"
 
@@ -409,10 +408,8 @@ absl::StatusOr<Repository::Drawn> StoreRepository::Draw(const StepPlace& at, con
       return ForgetIfGone(place.session, absl::NotFoundError("it was removed"));
     }
     if (result->outcome == StoreOutcome::kFull) {
-      return MakeError(
-          Reason::kQuotaSteps,
-          absl::StrCat("step: the layer has ", result->count, " steps, the most allowed is ",
-                       limits_.max_steps_per_layer, "; release steps"));
+      return QuotaError(LayerStepTerms(limits_.max_steps_per_layer), QuotaLimit::kTenant, 1,
+                        result->count);
     }
     if (result->outcome != StoreOutcome::kDone) continue;
     SharedBits bits = record.pinned;

@@ -77,8 +77,9 @@ class Inflater {
     if (result != Z_OK && result != Z_STREAM_END) return NotGzip();
     ended_ = result == Z_STREAM_END;
     if (stream_.total_out <= most_) return absl::OkStatus();
-    return MakeError(Reason::kQuotaMessageBytes, absl::StrCat("the request inflates to more than ",
-                                                              most_, " bytes, the most allowed"));
+    return MakeError(Reason::kQuotaMessageBytes,
+                     absl::StrCat("the request inflates to more than ", most_,
+                                  " bytes, the most allowed (--max_message_bytes)"));
   }
 
   absl::Status Grow() {

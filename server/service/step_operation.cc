@@ -129,9 +129,7 @@ absl::Status StepOperation::CheckSizes(const StepResources& resources, StepKind 
   return MakeError(
       Reason::kQuotaMessageBytes,
       absl::StrCat(TensorFieldOf(kind), ": ", input.byte_size, " bytes become ", output_size,
-                   "; this layer needs both whole, and the most "
-                   "allowed is ",
-                   most));
+                   "; this layer needs both whole, and --max_message_bytes allows ", most));
 }
 
 absl::StatusOr<StepOperation::Places> StepOperation::FindPlaces(const StepResources& resources,
@@ -152,8 +150,9 @@ absl::StatusOr<StepOperation::Places> StepOperation::FindPlaces(const StepResour
     if (!places.input.has_value() || output_size <= resources.max_message_bytes) return places;
     return MakeError(
         Reason::kQuotaMessageBytes,
-        absl::StrCat("output: the answer's tensor has ", output_size, " bytes, a message at most ",
-                     resources.max_message_bytes, "; name a place in shared memory for it"));
+        absl::StrCat("output: the answer's tensor has ", output_size,
+                     " bytes, --max_message_bytes allows ", resources.max_message_bytes,
+                     "; name a place in shared memory for it"));
   }
   DROPOUTD_ASSIGN_OR_RETURN(places.output, FindPlace(resources.engine, message.session_id,
                                                      *message.output, output_size, "output"));

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "server/base/error.h"
+#include "server/session/quota_terms.h"
 
 namespace dropoutd {
 
@@ -11,16 +11,8 @@ Budgets::Budgets(const Limits& limits, Holding holding)
       max_steps_per_layer_(limits.max_steps_per_layer),
       masks_(limits.mask_cache_bytes, limits.tenant_mask_cache_bytes),
       inputs_(limits.input_cache_bytes, limits.tenant_input_cache_bytes),
-      steps_({.reason = Reason::kQuotaSteps,
-              .things = "step records",
-              .flag = "max_steps",
-              .most = limits.max_steps,
-              .most_of_tenant = limits.tenant_max_steps}),
-      parameters_({.reason = Reason::kQuotaParameterBytes,
-                   .things = "bytes of parameters",
-                   .flag = "max_parameter_bytes",
-                   .most = limits.max_parameter_bytes,
-                   .most_of_tenant = limits.tenant_max_parameter_bytes}) {}
+      steps_(StepTerms(limits)),
+      parameters_(ParameterTerms(limits)) {}
 
 TenantBudgetRef Budgets::Open(std::string_view tenant) {
   return tenants_.Open(tenant, [&] {

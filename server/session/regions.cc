@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
+#include "server/session/quota_terms.h"
 
 namespace dropoutd {
 namespace {
@@ -22,9 +23,7 @@ absl::Status Regions::Add(SharedRegionRef region, std::size_t most) {
     return MakeError(Reason::kSessionNotFound, "session_id: the session was deleted meanwhile");
   }
   if (regions_.size() >= most) {
-    return MakeError(
-        Reason::kQuotaSharedMemory,
-        absl::StrCat("the session has ", regions_.size(), " regions, the most allowed is ", most));
+    return QuotaError(SessionRegionTerms(most), QuotaLimit::kTenant, 1, regions_.size());
   }
   std::string region_id = region->region_id();
   regions_.emplace(std::move(region_id), std::move(region));

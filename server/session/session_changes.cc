@@ -13,6 +13,7 @@
 #include "server/dropout/layer_validation.h"
 #include "server/dropout/sequential_noise.h"
 #include "server/dropout/variant.h"
+#include "server/session/quota_terms.h"
 
 namespace dropoutd {
 namespace {
@@ -87,8 +88,7 @@ SharedImage With(const SharedImage& image, SharedLayer layer) {
 }
 
 absl::Status TooManyLayers(std::size_t most) {
-  return MakeError(Reason::kQuotaLayers,
-                   absl::StrCat("the session has ", most, " layers, the most allowed"));
+  return QuotaError(LayerTerms(most), QuotaLimit::kTenant, 1, most);
 }
 
 }  // namespace

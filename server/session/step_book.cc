@@ -5,9 +5,8 @@
 #include <memory>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "server/base/error.h"
 #include "server/base/status_macros.h"
+#include "server/session/quota_terms.h"
 
 namespace dropoutd {
 
@@ -40,11 +39,8 @@ bool StepBook::CanForget(const StepRecord& record) const {
 }
 
 absl::Status StepBook::NoRoomInLayer() const {
-  return MakeError(Reason::kQuotaSteps,
-                   absl::StrCat("no room for another step: --max_steps_per_layer allows ",
-                                budgets_.max_steps_per_layer(),
-                                ", and all that the layer has are of sequential generators; "
-                                "release steps"));
+  const std::size_t most = budgets_.max_steps_per_layer();
+  return QuotaError(LayerStepTerms(most), QuotaLimit::kTenant, 1, most);
 }
 
 absl::Status StepBook::CheckRoom(const StepKey& key) const {

@@ -46,6 +46,23 @@ TEST(QuotaTest, TheTotalLimitsThreeTenants) {
   EXPECT_TRUE(quota.Take("c", 1).ok());
 }
 
+TEST(QuotaTest, AnErrorSaysWhatToDo) {
+  QuotaTerms terms = Steps(10, 5);
+  terms.remedy = "release steps";
+  EXPECT_EQ(QuotaError(terms, QuotaLimit::kTenant, 1, 5).message(),
+            "no room for 1 more step records: --tenant_max_steps allows 5, of which you have 5; "
+            "release steps");
+  EXPECT_EQ(QuotaError(terms, QuotaLimit::kTotal, 1, std::nullopt).message(),
+            "no room for 1 more step records: --max_steps allows 10 in all; release steps");
+  terms.most_of_tenant = kNoTenantLimit;
+  terms.holder = "the layer has";
+  const absl::Status of_layer = QuotaError(terms, QuotaLimit::kTenant, 1, 10);
+  EXPECT_EQ(of_layer.message(),
+            "no room for 1 more step records: --max_steps allows 10, of which the layer has 10; "
+            "release steps");
+  EXPECT_EQ(ReasonOf(of_layer), Reason::kQuotaSteps);
+}
+
 TEST(QuotaTest, ErrorsNameTheFlagAndNoFiguresOfOthers) {
   Quota quota(Steps(1000, 600));
   const auto a = quota.Take("alice", 457);

@@ -40,6 +40,20 @@ TEST_F(AdmissionTest, BytesOfATenantAndInAll) {
   EXPECT_EQ(admission_.bytes_in_flight(), 0);
 }
 
+TEST_F(AdmissionTest, RefusalsNameTheFlagAndNoFiguresOfOthers) {
+  EXPECT_EQ(Enter({"red", 57, true}), "OK");
+  EXPECT_EQ(admission_.Enter({"red", 4}, kNow).message(),
+            "no room for 4 more bytes of requests in flight: --tenant_max_bytes_in_flight allows "
+            "60, of which you have 57; call again when others have ended");
+  EXPECT_EQ(admission_.Enter({"blue", 44}, kNow).message(),
+            "no room for 44 more bytes of requests in flight: --max_bytes_in_flight allows 100 in "
+            "all; call again when others have ended");
+  EXPECT_EQ(Enter({"red", 0, true}), "OK");
+  EXPECT_EQ(admission_.Enter({"red", 0, true}, kNow).message(),
+            "no room for 1 more streams: --tenant_max_streams allows 2, of which you have 2; end "
+            "streams");
+}
+
 TEST_F(AdmissionTest, WithoutATenantOnlyTheTotalCounts) {
   EXPECT_EQ(Enter({"", 100}), "OK");
   EXPECT_EQ(Enter({"", 1}), "QUOTA_BYTES_IN_FLIGHT");

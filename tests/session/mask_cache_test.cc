@@ -306,7 +306,7 @@ TEST(MaskCacheTest, RefusalsNameTheFlagAndNoFiguresOfOthers) {
   for (const std::string& message : {of_tenant, of_all}) {
     EXPECT_EQ(message.find("alice"), std::string::npos);
     EXPECT_EQ(message.find("4481"), std::string::npos);
-    EXPECT_NE(message.find("of which 0"), std::string::npos) << message;
+    EXPECT_NE(message.find("of which you have 0"), std::string::npos) << message;
   }
 }
 

@@ -1,8 +1,9 @@
 #include "server/main/gate/admission.h"
 
+#include <cstddef>
 #include <mutex>
+#include <optional>
 
-#include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 
@@ -18,33 +19,49 @@ bool Take(std::atomic<std::int64_t>& counter, std::int64_t amount, std::int64_t 
   return false;
 }
 
+// `terms` but for the limit, `most`. What all hold is told to nobody.
+absl::Status Refused(QuotaTerms terms, QuotaLimit whose, std::int64_t most, std::int64_t amount,
+                     std::int64_t held) {
+  const bool is_tenants = whose == QuotaLimit::kTenant;
+  terms.most = is_tenants ? kNoTenantLimit : static_cast<std::size_t>(most);
+  if (is_tenants) terms.most_of_tenant = static_cast<std::size_t>(most);
+  const auto known = is_tenants ? std::optional(static_cast<std::size_t>(held)) : std::nullopt;
+  return QuotaError(terms, whose, static_cast<std::size_t>(amount), known);
+}
+
 }  // namespace
 
 absl::Status Admission::Party::Enter(const Admittance& call,
-                                     std::chrono::steady_clock::time_point now, const char* whose) {
+                                     std::chrono::steady_clock::time_point now, QuotaLimit whose) {
   DROPOUTD_RETURN_IF_ERROR(Charge(call.bytes, whose));
   std::int64_t before;
   if (call.is_stream && !Take(streams, 1, limits.streams, before)) {
     bytes -= call.bytes;
-    return MakeError(Reason::kQuotaStreams,
-                     absl::StrCat(whose, " has ", before, " streams open, the most allowed"));
+    return Refused({.reason = Reason::kQuotaStreams,
+                    .things = "streams",
+                    .flag = "max_streams",
+                    .remedy = "end streams"},
+                   whose, limits.streams, 1, before);
   }
   if (!rate.Allow(now)) {
     Leave(call);
-    return MakeError(Reason::kQuotaCallRate,
-                     absl::StrCat(whose, " has made ", limits.calls_per_second,
-                                  " calls in the last second, the most allowed"));
+    return Refused({.reason = Reason::kQuotaCallRate,
+                    .things = "calls in this second",
+                    .flag = "max_calls_per_second",
+                    .remedy = "call again later"},
+                   whose, limits.calls_per_second, 1, limits.calls_per_second);
   }
   return absl::OkStatus();
 }
 
-absl::Status Admission::Party::Charge(std::int64_t amount, const char* whose) {
+absl::Status Admission::Party::Charge(std::int64_t amount, QuotaLimit whose) {
   std::int64_t before;
   if (Take(bytes, amount, limits.bytes_in_flight, before)) return absl::OkStatus();
-  return MakeError(
-      Reason::kQuotaBytesInFlight,
-      absl::StrCat(whose, "'s requests in flight hold ", before, " bytes, this one has ", amount,
-                   ", the most allowed is ", limits.bytes_in_flight));
+  return Refused({.reason = Reason::kQuotaBytesInFlight,
+                  .things = "bytes of requests in flight",
+                  .flag = "max_bytes_in_flight",
+                  .remedy = "call again when others have ended"},
+                 whose, limits.bytes_in_flight, amount, before);
 }
 
 void Admission::Party::Leave(const Admittance& call) {
@@ -66,8 +83,8 @@ absl::Status Admission::EnterParties(const Admittance& call,
   }
   // The tenant first, so that one over its limits takes nothing from the others.
   Party* const tenant = call.tenant.empty() ? nullptr : &PartyOf(call.tenant);
-  if (tenant != nullptr) DROPOUTD_RETURN_IF_ERROR(tenant->Enter(call, now, "the tenant"));
-  absl::Status status = total_.Enter(call, now, "the server");
+  if (tenant != nullptr) DROPOUTD_RETURN_IF_ERROR(tenant->Enter(call, now, QuotaLimit::kTenant));
+  absl::Status status = total_.Enter(call, now, QuotaLimit::kTotal);
   if (!status.ok() && tenant != nullptr) tenant->Leave(call);
   return status;
 }
@@ -91,8 +108,8 @@ bool Admission::AwaitEmpty(std::chrono::steady_clock::time_point deadline) {
 
 absl::Status Admission::Charge(std::string_view tenant, std::int64_t bytes) {
   Party* const party = tenant.empty() ? nullptr : &PartyOf(tenant);
-  if (party != nullptr) DROPOUTD_RETURN_IF_ERROR(party->Charge(bytes, "the tenant"));
-  absl::Status status = total_.Charge(bytes, "the server");
+  if (party != nullptr) DROPOUTD_RETURN_IF_ERROR(party->Charge(bytes, QuotaLimit::kTenant));
+  absl::Status status = total_.Charge(bytes, QuotaLimit::kTotal);
   if (!status.ok() && party != nullptr) party->bytes -= bytes;
   return status;
 }

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "server/base/quota.h"
 #include "server/main/gate/rate_limiter.h"
 
 namespace dropoutd {
@@ -66,11 +67,11 @@ class Admission {
     explicit Party(const AdmissionLimits& limits_in)
         : limits(limits_in), rate(limits_in.calls_per_second) {}
 
-    // `whose` is for the message: "the server" or "the tenant".
+    // `whose` the limits are, for the message.
     absl::Status Enter(const Admittance& call, std::chrono::steady_clock::time_point now,
-                       const char* whose);
+                       QuotaLimit whose);
     void Leave(const Admittance& call);
-    absl::Status Charge(std::int64_t bytes, const char* whose);
+    absl::Status Charge(std::int64_t bytes, QuotaLimit whose);
 
     const AdmissionLimits limits;
     RateLimiter rate;
