@@ -1,6 +1,7 @@
 """Limits: what over a store is a copy refuses nothing, and no tenant fills what others need."""
 
 import contextlib
+import itertools
 import pathlib
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from store_helpers import RedisServer, each_store
 X = np.ones((1, 64), np.float32)
 STEPS = 10
 FEATURES = 4
+HALF = 32 << 10  # Bytes of a kind that a tenant may have.
 PARAMETER_BYTES = 4 * (FEATURES * FEATURES + FEATURES)
 
 
@@ -33,6 +35,10 @@ def parameters(session_id, value=1):
     return pb.SetParametersRequest(session_id=session_id, layer_id="l", parameters=[
         pb.Parameter(name="weight", value=to_tensor(weight)),
         pb.Parameter(name="bias", value=to_tensor(weight[0]))])
+
+
+def region(session_id, byte_size):
+    return pb.CreateSharedMemoryRequest(session_id=session_id, byte_size=byte_size)
 
 
 def refusal(call, *args, **fields):
@@ -159,15 +165,22 @@ class TenantsTest(unittest.TestCase):
         raise AssertionError(f"{most} calls, and none is refused")
 
     def test_sessions(self):
+        details = set()  # Whatever the store, a full one says the same.
         for store in [None, *each_store(self)]:
             flags = [] if store is None else [store.flag]
             with self.subTest(store.kind if store else "memory"), \
                     self.tenants("--max_sessions=10", *flags) as (a, b):
                 self.assertEqual(self.fill(lambda i: a.create(f"s{i}"), "QUOTA_SESSIONS"), 5)
                 self.assertEqual(self.fill(lambda i: b.create(f"s{i}"), "QUOTA_SESSIONS"), 5)
+                with self.assertRaises(grpc.RpcError) as raised:
+                    a.create("one-more")
+                details.add(raised.exception.details())
                 a.call("DeleteSession", pb.DeleteSessionRequest(session_id="s0"))
                 self.assertEqual(refusal(b.create, "one-more"), "QUOTA_SESSIONS")
                 a.create("one-more")
+        self.assertEqual(details, {
+            "no room for 1 more sessions: --tenant_max_sessions allows 5, of which you have 5; "
+            "delete sessions"})
 
     def test_sessions_by_a_flag(self):
         with self.tenants("--max_sessions=10", "--tenant_max_sessions=8") as (a, b):
@@ -218,6 +231,48 @@ class TenantsTest(unittest.TestCase):
             self.assertLessEqual(self.fill(lambda i: make(a, i), "QUOTA_PARAMETER_BYTES"), 10)
             for i in range(5):
                 make(b, i)
+
+    def test_all_at_once(self):
+        """One tenant is full of everything and asks for more; the other one does not notice."""
+        with self.tenants("--max_sessions=20", "--max_steps=100", "--shared_memory",
+                          f"--mask_cache_bytes={2 * HALF}", f"--input_cache_bytes={2 * HALF}",
+                          f"--max_shared_memory_bytes={2 * HALF}",
+                          f"--max_parameter_bytes={16 * PARAMETER_BYTES}") as (a, b):
+            refused = self.fill_all(a)
+            b.create("numpy", numpy_layer())
+            b.create("plain", dropout_layer("l"))
+            b.create("linear", linear())
+            b.call("SetParameters", parameters("linear"))
+            b.call("CreateSharedMemory", region("linear", HALF // 2))
+            inputs = np.ones((HALF // 8 // 4 // FEATURES, FEATURES), np.float32)
+            for step in range(STEPS):
+                for reason, call in refused.items():
+                    self.assertEqual(refusal(call), reason)
+                for name, x in (("numpy", X), ("plain", X), ("linear", inputs)):
+                    output = b.forward(name, step, x)
+                    gradient = b.backward(name, step, x)
+                    if name != "linear":
+                        self.assertEqual(gradient, output)
+
+    def fill_all(self, tenant):
+        """Calls that are refused by now, by the reason."""
+        new = itertools.count()
+        masks = np.ones((1, 8192), np.float32)  # 1 KiB of bits.
+        inputs = np.ones((HALF // 4 // 4 // FEATURES, FEATURES), np.float32)
+        tenant.create("numpy", numpy_layer())
+        last = self.fill(lambda i: tenant.create(f"s{i}", linear()), "QUOTA_SESSIONS") - 1
+        self.assertEqual(last, self.fill(lambda i: tenant.call(
+            "SetParameters", parameters(f"s{i}")), "QUOTA_PARAMETER_BYTES"))
+        calls = {
+            "QUOTA_SESSIONS": lambda: tenant.create("more"),
+            "QUOTA_PARAMETER_BYTES": lambda: tenant.call("SetParameters", parameters(f"s{last}")),
+            "QUOTA_MASK_CACHE": lambda: tenant.forward("numpy", next(new), masks),
+            "QUOTA_SHARED_MEMORY": lambda: tenant.call("CreateSharedMemory", region("numpy", 4096))}
+        for reason in ("QUOTA_MASK_CACHE", "QUOTA_SHARED_MEMORY"):
+            self.fill(lambda _, reason=reason: calls[reason](), reason)
+        for step in range(50):  # All steps that it may have, and more than all inputs.
+            tenant.forward("s0", step, inputs)
+        return calls
 
 
 if __name__ == "__main__":
