@@ -57,7 +57,7 @@ void BenchStore(const std::string& name, const std::string& store, std::vector<p
       const double cost = Sum(training.CostOf(kOthers[i], steps / 2));
       costs[i].seconds.push_back(cost);
       costs[i].ratios.push_back(Sum(model.At(kOthers[i])) / cost);
-      const double seconds = training.SecondsOf(kOthers[i], steps, kClients);
+      const double seconds = training.StepOf(kOthers[i], steps, kClients).seconds;
       rates[i].seconds.push_back(seconds);
       rates[i].ratios.push_back(model.SecondsAt(kOthers[i], std::thread::hardware_concurrency()) /
                                 seconds);

@@ -33,15 +33,15 @@ class Fleet {
   // Seconds between two steps.
   struct Times {
     double measured;   // Of kClients clients on this machine.
-    double foretold;   // The same by the model.
-    double processor;  // If all is done by one processor.
-    double redis;      // If nothing but Redis is short.
+    double foretold;   // The same by the model, from the costs of one client.
+    double processor;  // By the model from here on: if one processor does all;
+    double redis;      // if there are so many that nothing but Redis is short.
   };
   Times Measure(int steps) {
-    const Costs costs = training_.CostOf(kBytes, steps);
-    return {training_.SecondsOf(kBytes, kClients * steps, kClients),
-            SecondsOn(costs, std::thread::hardware_concurrency()), Sum(costs),
-            LongestOfRedis(costs)};
+    const Costs of_one = training_.CostOf(kBytes, steps);
+    const Training::Step step = training_.StepOf(kBytes, kClients * steps, kClients);
+    return {step.seconds, SecondsOn(of_one, std::thread::hardware_concurrency()), Sum(step.costs),
+            LongestOfRedis(step.costs)};
   }
 
  private:

@@ -36,12 +36,11 @@ Training::Training(std::string address, std::vector<pid_t> processes,
 Costs Training::CostOf(std::size_t byte_size, int steps) {
   const Costs before = Now();
   Run(byte_size, steps);
-  Costs costs = Now();
-  for (std::size_t i = 0; i < costs.size(); ++i) costs[i] = (costs[i] - before[i]) / steps;
-  return costs;
+  return Since(before, steps);
 }
 
-double Training::SecondsOf(std::size_t byte_size, int steps, int clients) {
+Training::Step Training::StepOf(std::size_t byte_size, int steps, int clients) {
+  const Costs before = Now();
   const auto start = std::chrono::steady_clock::now();
   std::vector<std::thread> threads;
   for (int i = 0; i < clients; ++i) {
@@ -49,7 +48,14 @@ double Training::SecondsOf(std::size_t byte_size, int steps, int clients) {
   }
   for (std::thread& thread : threads) thread.join();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  return seconds.count() / (steps / clients * clients);
+  const int done = steps / clients * clients;
+  return {seconds.count() / done, Since(before, done)};
+}
+
+Costs Training::Since(const Costs& before, int steps) const {
+  Costs costs = Now();
+  for (std::size_t i = 0; i < costs.size(); ++i) costs[i] = (costs[i] - before[i]) / steps;
+  return costs;
 }
 
 Costs Training::Now() const {

@@ -26,11 +26,16 @@ class Training {
   // The costs of one of `steps` steps in turn.
   Costs CostOf(std::size_t byte_size, int steps);
 
-  // The seconds of one of `steps` steps of `clients` clients side by side.
-  double SecondsOf(std::size_t byte_size, int steps, int clients);
+  // One of `steps` steps of `clients` clients side by side.
+  struct Step {
+    double seconds;  // Between the ends of two.
+    Costs costs;
+  };
+  Step StepOf(std::size_t byte_size, int steps, int clients);
 
  private:
   Costs Now() const;
+  Costs Since(const Costs& before, int steps) const;
   void Run(std::size_t byte_size, int steps);
 
   const std::string address_;
