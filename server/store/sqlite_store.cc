@@ -75,6 +75,9 @@ absl::Status SqliteStore::PrepareWriter() {
   DROPOUTD_RETURN_IF_ERROR(database_->Execute("PRAGMA journal_mode = WAL"));
   DROPOUTD_RETURN_IF_ERROR(database_->Execute(
       options_.synchronous_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"));
+  // To fill with zeros what is removed, as Debian's SQLite would, takes as much room in the log as
+  // that had, and a removal must fit the reserve.
+  DROPOUTD_RETURN_IF_ERROR(database_->Execute("PRAGMA secure_delete = FAST"));
   const auto wall =
       std::chrono::duration_cast<std::chrono::microseconds>(options_.wall_now().time_since_epoch());
   DROPOUTD_RETURN_IF_ERROR(MakeSqliteSchema(*database_, wall.count()));

@@ -110,7 +110,9 @@ void SqliteWriter::RunJobs(const std::vector<Job>& jobs) {
   }
   // There may be room again for what was given up.
   if (std::any_of(jobs.begin(), jobs.end(), [](const Job& job) { return job.frees; })) {
-    reserve_.Keep();
+    // What was freed is of use to others once the log is moved, which a full disk may not allow.
+    if (was_full_) MakeRoom();
+    KeepRoom();
   }
 }
 
@@ -147,12 +149,14 @@ absl::Status SqliteWriter::Transact(const Job* first, std::size_t count, Results
   } else {
     static_cast<void>(statements_.rollback.Run());
     changes_.Undo();
+    was_full_ = was_full_ || ReasonOf(status) == Reason::kStoreUnavailable;
   }
   return status;
 }
 
 // The log's room is used anew, and the reserve is given up.
 void SqliteWriter::MakeRoom() {
+  was_full_ = false;
   reserve_.GiveUp();
   if (most_pages_ != 0) {
     static_cast<void>(

@@ -70,6 +70,7 @@ class SqliteWriter {
   SqliteReserve& reserve_;
   const std::int64_t most_pages_;
   SqliteChanges changes_;
+  bool was_full_ = false;  // A change found no room, and none has been made since.
   std::atomic<std::uint64_t> sessions_;
 
   std::mutex mutex_;

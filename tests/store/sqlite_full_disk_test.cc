@@ -124,6 +124,37 @@ TEST_F(SqliteFullDiskTest, RefusesNoRemovalWhereTheDiskIsFull) {
   EXPECT_EQ(result, 0) << "the line of the first failure";
 }
 
+// Though it is one change that takes more than the reserve has.
+TEST_F(SqliteFullDiskTest, ReleasesMoreThanTheReserveHas) {
+  const std::string disk = folder_.File("disk");
+  fs::create_directory(disk);
+  const int result = InChild([&] {
+    if (unshare(CLONE_NEWNS) != 0) return kCannotTry;
+    if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return kCannotTry;
+    if (mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=40m") != 0) return kCannotTry;
+    auto store = SqliteStore::Open(disk + "/sessions.db", {});
+    if (!store.ok()) return 1;
+    const StoreChange making = New("document");
+    if (!IsDone((*store)->Commit("s", making))) return 2;
+    constexpr int kFields = 3 * static_cast<int>(SqliteReserve::kBytes >> 20);
+    for (int i = 0; i < kFields; ++i) {
+      const StoreChange change =
+          Field(making, "large" + std::to_string(i), std::string(1 << 20, 'x'));
+      if (!IsDone((*store)->Commit("s", change))) return 3;
+    }
+    FillUp(**store, making);
+    StoreChange erasure = Field(making, "large", std::nullopt);
+    erasure.writes.clear();
+    erasure.erases = {{"large", "m"}};
+    if (!IsDone((*store)->Commit("s", erasure))) return 4;
+    StoreChange again = Field(making, "again", std::string(1 << 20, 'x'));
+    again.expected = erasure.token;
+    return IsDone((*store)->Commit("s", again)) ? 0 : 5;
+  });
+  if (result == kCannotTry) GTEST_SKIP() << "only root may mount a disk";
+  EXPECT_EQ(result, 0);
+}
+
 // Nor after what the first ones have freed was filled.
 TEST_F(SqliteFullDiskTest, RefusesNoRemovalWhereTheDiskIsFullAgain) {
   const std::string disk = folder_.File("disk");
