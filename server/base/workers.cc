@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 
+#include "server/base/running_work.h"
+
 namespace dropoutd {
 
 struct Workers::Job {
@@ -11,8 +13,10 @@ struct Workers::Job {
 
   // Takes parts until none is left. `part` is alive as long as there is one.
   void Work() {
+    const RunningWork running;
     for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
       part(i);
+      Checkpoint();
       if (done.fetch_add(1) + 1 == count) done.notify_all();
     }
   }

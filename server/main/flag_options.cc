@@ -22,14 +22,29 @@ bool IsHostPort(const std::string& address) {
   return host.find(':') == std::string::npos || host.front() == '[';
 }
 
-std::string DurationToNanoseconds(std::string& text) {
-  absl::Duration duration;
-  if (!absl::ParseDuration(text, &duration) || duration <= absl::ZeroDuration() ||
-      duration > absl::Hours(24 * 366)) {
-    return absl::StrCat("\"", text, "\", must be above 0 and at most 366 days, as 30s or 1h30m");
+// What is wrong with the text of a duration, or nothing.
+std::string ParseDuration(const std::string& text, bool may_be_zero, absl::Duration& duration) {
+  if (absl::ParseDuration(text, &duration) && duration <= absl::Hours(24 * 366) &&
+      (duration > absl::ZeroDuration() || (may_be_zero && duration == absl::ZeroDuration()))) {
+    return {};
   }
-  text = absl::StrCat(absl::ToInt64Nanoseconds(duration));
-  return {};
+  return absl::StrCat("\"", text, "\", must be ", may_be_zero ? "0, or " : "",
+                      "above 0 and at most 366 days, as 30s or 1h30m");
+}
+
+void AddDurationOption(CLI::App& app, const std::string& flag, std::chrono::nanoseconds& value,
+                       bool may_be_zero, const std::string& help) {
+  const auto set = [&value, flag, may_be_zero](const std::string& text) {
+    absl::Duration duration;
+    const std::string error = ParseDuration(text, may_be_zero, duration);
+    if (!error.empty()) throw CLI::ValidationError("--" + flag, error);
+    value = absl::ToChronoNanoseconds(duration);
+  };
+  std::string default_text = absl::FormatDuration(absl::FromChrono(value));
+  app.add_option_function<std::string>("--" + flag, set, help)
+      ->envname(EnvironmentName(flag))
+      ->type_name("DURATION")
+      ->default_str(std::move(default_text));
 }
 
 }  // namespace
@@ -44,11 +59,14 @@ void AddSwitch(CLI::App& app, const std::string& flag, bool& value, const std::s
   app.add_flag("--" + flag, value, help)->envname(EnvironmentName(flag));
 }
 
-void AddDuration(CLI::App& app, const std::string& flag, std::int64_t& nanoseconds,
-                 const std::string& default_text, const std::string& help) {
-  AddOption(app, flag, nanoseconds, help)
-      ->default_str(default_text)
-      ->transform(CLI::Validator(DurationToNanoseconds, "DURATION"));
+void AddDuration(CLI::App& app, const std::string& flag, std::chrono::nanoseconds& value,
+                 const std::string& help) {
+  AddDurationOption(app, flag, value, /*may_be_zero=*/false, help);
+}
+
+void AddDurationOrNone(CLI::App& app, const std::string& flag, std::chrono::nanoseconds& value,
+                       const std::string& help) {
+  AddDurationOption(app, flag, value, /*may_be_zero=*/true, help + "; 0: no limit");
 }
 
 void AddFile(CLI::App& app, const std::string& flag, std::string& path, const std::string& help) {

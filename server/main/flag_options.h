@@ -3,6 +3,7 @@
 #define DROPOUTD_SERVER_MAIN_FLAG_OPTIONS_H_
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -39,9 +40,13 @@ void AddBytes(CLI::App& app, const std::string& flag, T& value, std::int64_t low
       ->transform(CLI::AsSizeValue(true).description(""));
 }
 
-// A duration above 0 and at most 366 days, as 30s, 15m or 1h30m; becomes nanoseconds.
-void AddDuration(CLI::App& app, const std::string& flag, std::int64_t& nanoseconds,
-                 const std::string& default_text, const std::string& help);
+// A duration above 0 and at most 366 days, as 30s, 15m or 1h30m.
+void AddDuration(CLI::App& app, const std::string& flag, std::chrono::nanoseconds& value,
+                 const std::string& help);
+
+// As AddDuration; 0 is allowed too, and means that there is no limit.
+void AddDurationOrNone(CLI::App& app, const std::string& flag, std::chrono::nanoseconds& value,
+                       const std::string& help);
 
 // A file that is there.
 void AddFile(CLI::App& app, const std::string& flag, std::string& path, const std::string& help);

@@ -7,9 +7,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/kernels/simd_target.h"
-#include "server/main/auth/listen_address.h"
 #include "server/main/config_file.h"
 #include "server/main/flag_options.h"
+#include "server/main/listen/listen_address.h"
 #include "server/main/tenant_flags.h"
 #include "server/main/version.h"
 
@@ -63,6 +63,25 @@ void AddAdmissionFlags(CLI::App& app, Flags& flags) {
            "As max_streams, of each tenant");
 }
 
+void AddConnectionFlags(CLI::App& app, ConnectionLimits& limits) {
+  AddCount(app, "max_connections", limits.max_connections, 0,
+           "Most connections at once; 0: what the limit of open files leaves");
+  AddCount(app, "max_concurrent_streams", limits.max_concurrent_streams, 1,
+           "Most calls and streams at once of one connection");
+  AddBytes(app, "max_header_bytes", limits.max_header_bytes, 1024,
+           "Most bytes of a call's headers");
+  AddDuration(app, "keepalive_time", limits.keepalive_time,
+              "Silence of a connection after which its client is asked whether it is there");
+  AddDuration(app, "keepalive_timeout", limits.keepalive_timeout,
+              "Time that a client has to say so; else its connection is closed");
+  AddDuration(app, "handshake_timeout", limits.handshake_timeout,
+              "Time that a new connection has for TLS and HTTP/2 to begin");
+  AddDurationOrNone(app, "max_connection_idle", limits.max_connection_idle,
+                    "Time without calls after which a connection is closed");
+  AddDurationOrNone(app, "max_connection_age", limits.max_connection_age,
+                    "Age at which a connection, and each of its streams, is asked to end");
+}
+
 // Of --listen or --metrics_listen.
 std::string NotLocal(const std::string& flag, const std::string& address) {
   return absl::StrCat("--", flag,
@@ -107,8 +126,6 @@ void CheckSecurity(const Flags& flags) {
 std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_status) {
   Flags flags;
   std::string store = "memory";
-  std::int64_t ttl = flags.limits.default_ttl.count();
-  std::int64_t drain = flags.drain_timeout.count();
   std::string log_level = "info";
 
   CLI::App app("dropoutd: dropout layers over gRPC", "dropoutd");
@@ -128,7 +145,7 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
             "redis+cluster://[USER:PASSWORD@]HOST[:PORT],...; those of Redis with "
             "?wait_replicas=N where replicas must have a change before it is answered")
       ->check(CLI::Validator(CheckStore, ""));
-  AddDuration(app, "session_ttl", ttl, "1h",
+  AddDuration(app, "session_ttl", flags.limits.default_ttl,
               "Time from a session's last call to its end, unless it says otherwise");
   AddCount(app, "max_sessions", flags.limits.max_sessions, 1, "Most sessions at once");
   AddCount(app, "max_layers_per_session", flags.limits.max_layers_per_session, 1,
@@ -144,7 +161,7 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
            "Memory for the parameters of all layers (concrete, drop_connect)");
   AddBytes(app, "max_message_bytes", flags.max_message_bytes, 1024,
            "Largest tensor in one message; the message around it may add 64 KiB");
-  AddDuration(app, "drain_timeout", drain, "10s",
+  AddDuration(app, "drain_timeout", flags.drain_timeout,
               "Time that calls in flight have to finish after SIGTERM");
   AddOption(app, "simd_target", flags.simd_target,
             "Instruction set for the kernels, for tests (default: the best there is)")
@@ -160,6 +177,9 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
       ->check(CLI::Validator(CheckHostPort, "ADDRESS"));
   AddSecurityFlags(app, flags.security);
   AddAdmissionFlags(app, flags);
+  AddConnectionFlags(app, flags.connections);
+  AddDuration(app, "watchdog", flags.watchdog,
+              "Time that a call may work without a sign of life before the server is not ready");
   AddTenantFlags(app, flags);
   AddOption(app, "log_level", log_level,
             "What is logged: debug (each call), info, warn, error, off")
@@ -178,11 +198,9 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv, int& exit_sta
     return std::nullopt;
   }
   SetTenantDefaults(flags);
-  flags.limits.default_ttl = Nanoseconds(ttl);
   flags.limits.max_ttl = std::max(flags.limits.max_ttl, flags.limits.default_ttl);
   flags.limits.max_mask_bytes = static_cast<std::size_t>(flags.max_message_bytes);
   flags.limits.max_snapshot_bytes = static_cast<std::size_t>(flags.max_message_bytes);
-  flags.drain_timeout = Nanoseconds(drain);
   flags.store = ParseStoreAddress(store).value();  // Checked above.
   ParseLogLevel(log_level, flags.log_level);
   return flags;

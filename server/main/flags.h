@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/main/gate/admission.h"
+#include "server/main/listen/connection_limits.h"
 #include "server/main/log/log.h"
 #include "server/memory/shared_memory.h"
 #include "server/session/limits.h"
@@ -41,6 +42,8 @@ struct Flags {
   std::string metrics_listen;  // HOST:PORT; empty: no metrics.
   AdmissionLimits admission{.bytes_in_flight = std::int64_t{1} << 30, .streams = 10'000};
   AdmissionLimits tenant_admission{.bytes_in_flight = std::int64_t{512} << 20, .streams = 1'000};
+  ConnectionLimits connections;
+  Nanoseconds watchdog = std::chrono::seconds(30);
   LogLevel log_level = LogLevel::info;
 };
 

@@ -1,11 +1,12 @@
 // dropoutd: dropout layers over gRPC.
 #include <pthread.h>
 #include <signal.h>
-#include <unistd.h>
 
+#include <chrono>
 #include <iostream>
 
 #include "server/main/flags.h"
+#include "server/main/health/hard_end.h"
 #include "server/main/log/log.h"
 #include "server/main/server.h"
 #include "server/main/version.h"
@@ -14,6 +15,9 @@
 namespace {
 
 using dropoutd::LogLevel;
+
+// After the last call was given up.
+constexpr std::chrono::milliseconds kTimeToEnd{1500};
 
 // Signals that the server answers to. Blocked before any thread starts, so that only main sees
 // them.
@@ -37,8 +41,7 @@ int main(int argc, char** argv) {
   dropoutd::KeepFreedMemory();
   const sigset_t signals = BlockSignals();
   const dropoutd::LogSession log(flags->log_level);
-  // Main waits for signals: it stops a server that has failed as it stops any other.
-  auto server = dropoutd::Server::Start(*flags, [] { kill(getpid(), SIGTERM); });
+  auto server = dropoutd::Server::Start(*flags);
   if (!server.ok()) {
     std::cerr << "dropoutd: " << server.status().message() << "\n";
     return 1;
@@ -62,8 +65,9 @@ int main(int argc, char** argv) {
     }
     (*server)->Reload();
   }
+  const dropoutd::HardEnd hard_end(flags->drain_timeout + kTimeToEnd);
   (*server)->Drain();
-  const bool failed = (*server)->failed();
-  dropoutd::LogEvent(failed ? LogLevel::err : LogLevel::info, "stopped");
-  return failed ? 1 : 0;
+  server->reset();
+  dropoutd::LogEvent(LogLevel::info, "stopped");
+  return 0;
 }

@@ -15,8 +15,6 @@
 #include "absl/strings/str_join.h"
 #include "server/base/status_macros.h"
 #include "server/kernels/simd_target.h"
-#include "server/main/auth/listen_address.h"
-#include "server/main/connections.h"
 #include "server/main/health/descriptor_limit.h"
 #include "server/main/log/log.h"
 #include "server/main/metrics/engine_metrics.h"
@@ -54,11 +52,7 @@ std::int64_t MemoryBound(const Flags& flags) {
 // What the last answers, and then the peers' ends of their connections, may take.
 constexpr std::chrono::milliseconds kGrace{500};
 
-// The address with the port that was picked.
-std::string BoundAddress(const std::string& address, int port) {
-  if (absl::StartsWith(address, "unix:")) return address;
-  return absl::StrCat(address.substr(0, address.rfind(':') + 1), port);
-}
+constexpr std::chrono::milliseconds kBetweenStreamEnds{500};
 
 // gRPC's reflection adds itself to every server of a program that is linked to it.
 class WithoutReflection final : public grpc::ServerBuilderOption {
@@ -70,12 +64,21 @@ class WithoutReflection final : public grpc::ServerBuilderOption {
   }
 };
 
-absl::Status AddressTaken(const std::string& address) {
-  return absl::UnavailableError(absl::StrCat(
-      "cannot listen on ", address, ": ",
-      IsUnixSocket(address)
-          ? "another process listens there, or the path cannot be written"
-          : "the address is taken by another process, or is not one of this machine's"));
+// A stream ends at the latest when it is as old as a connection may be, and may have begun when its
+// connection was as old.
+Nanoseconds AgeGrace(const Flags& flags) {
+  return flags.connections.max_connection_age + flags.drain_timeout;
+}
+
+// Connections take what descriptors the rest leaves: a quarter for regions, and some for the store,
+// the pages of metrics and the program.
+std::size_t ConnectionLimit(const Flags& flags) {
+  constexpr std::uint64_t kRest = 160;
+  const std::uint64_t limit = DescriptorLimit();
+  const std::uint64_t regions = flags.shared_memory ? limit / 4 : 0;
+  const std::uint64_t left = limit - regions - std::min(limit / 2, kRest);
+  const auto asked = static_cast<std::uint64_t>(flags.connections.max_connections);
+  return static_cast<std::size_t>(asked == 0 ? left : std::min(asked, left));
 }
 
 // gRPC ends with its last user, and then waits for a thread of its own that may sit in a poll of
@@ -102,7 +105,8 @@ Server::Server(const Flags& flags, std::unique_ptr<Security> security, std::uniq
       service_(engine_, gate_,
                {kVersion, store_ == nullptr ? "memory" : std::string(store_->kind()),
                 kernels::SimdTarget(), kernels::SimdTargets(), flags.max_message_bytes,
-                flags.admission.bytes_in_flight}) {}
+                flags.admission.bytes_in_flight}),
+      acceptor_(ConnectionLimit(flags)) {}
 
 // Each region holds a descriptor, and most are left for connections.
 std::size_t RegionLimit() {
@@ -118,24 +122,25 @@ absl::Status Server::OpenSharedMemory() {
   return absl::OkStatus();
 }
 
-void Server::WatchListeners(std::function<void()> on_failure) {
-  listener_watch_ = std::make_unique<ListenerWatch>(
-      addresses_, ListenerWatch::Events{
-                      .on_change =
-                          [this](bool accepting) {
-                            server_->GetHealthCheckService()->SetServingStatus(accepting);
-                          },
-                      .on_dead =
-                          [this, on_failure = std::move(on_failure)] {
-                            failed_ = true;
-                            on_failure();
-                          },
-                  });
+void Server::AddListeners(std::vector<ListeningSockets> sockets, grpc::ServerBuilder& builder) {
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    addresses_.push_back(sockets[i].address());
+    acceptor_.Add(std::move(sockets[i]), security_->CredentialsFor(flags_.listen[i]), builder);
+  }
 }
 
-absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags,
-                                                      std::function<void()> on_failure) {
+void Server::UpdateHealth() {
+  server_->GetHealthCheckService()->SetServingStatus(acceptor_.accepting() &&
+                                                     watchdog_->stuck() == 0);
+}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags) {
   RaiseDescriptorLimit();
+  std::vector<ListeningSockets> sockets;
+  for (const std::string& address : flags.listen) {
+    DROPOUTD_ASSIGN_OR_RETURN(ListeningSockets opened, ListeningSockets::Open(address));
+    sockets.push_back(std::move(opened));
+  }
   DROPOUTD_ASSIGN_OR_RETURN(std::unique_ptr<Security> security, Security::Start(flags.security));
   KeepGrpcToTheEnd();
   grpc::EnableDefaultHealthCheckService(true);
@@ -145,8 +150,6 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags,
   if (flags.shared_memory) DROPOUTD_RETURN_IF_ERROR(server->OpenSharedMemory());
 
   grpc::ServerBuilder builder;
-  // A second server on the same port must fail, not take half of the connections.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(MaxRequestBytes(flags.max_message_bytes));
   builder.SetMaxSendMessageSize(-1);
   // gRPC would inflate without a bound, and before it is known who calls. It is done behind the
@@ -157,23 +160,20 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags,
       grpc::ResourceQuota("dropoutd").Resize(ReceiveQuota(flags.admission.bytes_in_flight)));
   if (!flags.security.reflection) builder.SetOption(std::make_unique<WithoutReflection>());
   builder.RegisterService(&server->service_);
-  std::vector<int> ports(flags.listen.size(), 0);
-  for (std::size_t i = 0; i < ports.size(); ++i) {
-    const std::string& address = flags.listen[i];
-    if (IsSocketInUse(address)) return AddressTaken(address);
-    builder.AddListeningPort(address, server->security_->CredentialsFor(address), &ports[i]);
-  }
+  server->AddListeners(std::move(sockets), builder);
+  ApplyLimits(flags.connections, AgeGrace(flags), builder);
   server->server_ = builder.BuildAndStart();
-  for (std::size_t i = 0; i < ports.size(); ++i) {
-    if (server->server_ == nullptr || ports[i] <= 0) {
-      if (ports[i] > 0) continue;
-      return AddressTaken(flags.listen[i]);
-    }
-    server->addresses_.push_back(BoundAddress(flags.listen[i], ports[i]));
-  }
   if (server->server_ == nullptr) return absl::UnavailableError("cannot start the server");
   server->server_->GetHealthCheckService()->SetServingStatus(ContractService().full_name(), true);
-  server->WatchListeners(std::move(on_failure));
+  server->watchdog_ =
+      std::make_unique<Watchdog>(flags.watchdog, [&server = *server] { server.UpdateHealth(); });
+  if (const auto age = flags.connections.max_connection_age; age.count() != 0) {
+    server->stream_ends_ = std::make_unique<Ticker>(
+        std::min<Nanoseconds>(age, kBetweenStreamEnds), [&service = server->service_, age] {
+          service.EndStreams(std::chrono::steady_clock::now() - age);
+        });
+  }
+  server->acceptor_.Start([&server = *server] { server.UpdateHealth(); });
   if (server->monitor_ != nullptr) {
     DROPOUTD_RETURN_IF_ERROR(server->monitor_->Listen(
         flags.metrics_listen, {.metrics = [&server = *server] { return server.Metrics(); },
@@ -189,11 +189,11 @@ Server::~Server() {
 }
 
 bool Server::IsReady() const {
-  return !admission_.draining() && listener_watch_->accepting() &&
+  return !admission_.draining() && acceptor_.accepting() && watchdog_->stuck() == 0 &&
          (store_watch_ == nullptr || store_watch_->ok());
 }
 
-MetricFamilies Server::Metrics() const {
+MetricFamilies Server::Metrics() {
   MetricFamilies families = {
       MakeGauge("dropoutd_build_info", "1, with what was built as labels",
                 {{{{"version", kVersion}, {"simd_target", kernels::SimdTarget()}}, 1}}),
@@ -204,6 +204,14 @@ MetricFamilies Server::Metrics() const {
                 {{{}, static_cast<double>(admission_.calls())}}),
       MakeGauge("dropoutd_streams", "Open streams",
                 {{{}, static_cast<double>(admission_.streams())}}),
+      MakeGauge("dropoutd_connections", "Open connections",
+                {{{}, static_cast<double>(acceptor_.connections())}}),
+      MakeGauge("dropoutd_max_connections", "Most connections at once",
+                {{{}, static_cast<double>(acceptor_.max_connections())}}),
+      MakeCounter("dropoutd_connections_refused_total", "Connections above that, closed at once",
+                  {{{}, static_cast<double>(acceptor_.refused())}}),
+      MakeGauge("dropoutd_stuck_calls", "Calls that work without a sign of life",
+                {{{}, static_cast<double>(watchdog_->stuck())}}),
       MakeGauge("dropoutd_memory_bound_bytes", "What the limits on memory add up to",
                 {{{}, static_cast<double>(MemoryBound(flags_))}}),
       MakeGauge("dropoutd_reload_failed", "1 while a changed file cannot be used",
@@ -239,7 +247,7 @@ StatusReport Server::Status() {
 
 void Server::Drain() {
   if (server_ == nullptr) return;
-  if (listener_watch_ != nullptr) listener_watch_->Stop();  // gRPC closes them.
+  if (watchdog_ != nullptr) watchdog_->Stop();
   if (store_watch_ != nullptr) store_watch_->Stop();
   const auto deadline = std::chrono::steady_clock::now() + flags_.drain_timeout;
   server_->GetHealthCheckService()->Shutdown();
@@ -250,7 +258,7 @@ void Server::Drain() {
     admission_.AwaitEmpty(deadline + kGrace);
   }
   QuietGrpc();
-  CloseConnections(addresses_, std::chrono::steady_clock::now() + kGrace);
+  acceptor_.CloseConnections(std::chrono::steady_clock::now() + kGrace);
   server_->Shutdown(std::chrono::system_clock::now());
   server_->Wait();
   server_.reset();

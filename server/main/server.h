@@ -4,20 +4,20 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <atomic>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/base/ticker.h"
 #include "server/engine/engine.h"
 #include "server/main/auth/security.h"
 #include "server/main/flags.h"
 #include "server/main/gate/admission.h"
 #include "server/main/gate/gate.h"
-#include "server/main/health/listener_watch.h"
 #include "server/main/health/store_watch.h"
+#include "server/main/health/watchdog.h"
+#include "server/main/listen/acceptor.h"
 #include "server/main/metrics/monitor.h"
 #include "server/service/dropout_service.h"
 #include "server/store/store.h"
@@ -28,10 +28,8 @@ namespace dropoutd {
 class Server {
  public:
   // Listens on every address of `flags`, or fails with a message that names the one that
-  // cannot be used. `on_failure` is called once, from a thread of the server's, if it can do its
-  // work no more and has to be stopped; then failed() is true.
-  static absl::StatusOr<std::unique_ptr<Server>> Start(
-      const Flags& flags, std::function<void()> on_failure = [] {});
+  // cannot be used.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const Flags& flags);
   ~Server();
 
   // The addresses in the order of the flags, with the ports that were picked.
@@ -39,8 +37,6 @@ class Server {
 
   // Where metrics are; empty without --metrics_listen.
   std::string metrics_address() const { return monitor_ == nullptr ? "" : monitor_->address(); }
-
-  bool failed() const { return failed_; }
 
   // Reads certificates and tokens again.
   void Reload() { security_->Reload(); }
@@ -53,11 +49,13 @@ class Server {
   Server(const Flags& flags, std::unique_ptr<Security> security, std::unique_ptr<Store> store);
 
   bool IsReady() const;
-  MetricFamilies Metrics() const;
+  MetricFamilies Metrics();
   StatusReport Status();
 
   absl::Status OpenSharedMemory();
-  void WatchListeners(std::function<void()> on_failure);
+  void AddListeners(std::vector<ListeningSockets> sockets, grpc::ServerBuilder& builder);
+  // Health, as the acceptor and the watchdog see it.
+  void UpdateHealth();
 
   const Flags flags_;
   std::unique_ptr<SharedMemory> shared_memory_;
@@ -71,8 +69,9 @@ class Server {
   DropoutService service_;
   std::vector<std::string> addresses_;
   std::unique_ptr<grpc::Server> server_;
-  std::unique_ptr<ListenerWatch> listener_watch_;
-  std::atomic<bool> failed_{false};
+  Acceptor acceptor_;
+  std::unique_ptr<Watchdog> watchdog_;
+  std::unique_ptr<Ticker> stream_ends_;  // Null where connections may grow old.
 };
 
 }  // namespace dropoutd

@@ -40,6 +40,9 @@ class DropoutService final : public grpc::Service {
   // Ends the streams, each after the operations that it has begun.
   void Drain() { streams_.Drain(); }
 
+  // Ends, in the same way, the streams that have begun before `begin`.
+  void EndStreams(std::chrono::steady_clock::time_point begin) { streams_.DrainOlder(begin); }
+
   // Ends the calls whose requests are still arriving, and the streams with operations that are.
   void RefuseArriving();
 

@@ -180,6 +180,9 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
     Proceed();
   }
 
+  // When it began.
+  std::chrono::steady_clock::time_point begin() const { return call_.start; }
+
   void Drain() {
     const std::lock_guard lock(mutex_);
     draining_ = true;
@@ -270,7 +273,8 @@ class ExchangeStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, gr
     }
     if (has_ended_) return FinishWith(status_);
     if (draining_ && is_idle_) {
-      return FinishWith(MakeError(Reason::kDraining, "the server is shutting down"));
+      return FinishWith(
+          MakeError(Reason::kDraining, "the server ends this stream; open another one"));
     }
     if (!is_reading_) Read();
   }
@@ -348,6 +352,13 @@ void ExchangeStreams::Drain() {
   const std::lock_guard lock(mutex_);
   draining_ = true;
   for (ExchangeStream* const stream : streams_) stream->Drain();
+}
+
+void ExchangeStreams::DrainOlder(std::chrono::steady_clock::time_point begin) {
+  const std::lock_guard lock(mutex_);
+  for (ExchangeStream* const stream : streams_) {
+    if (stream->begin() < begin) stream->Drain();
+  }
 }
 
 void ExchangeStreams::RefuseArriving() {

@@ -4,6 +4,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -113,6 +114,9 @@ class ExchangeStreams {
   // Ends each stream, with DRAINING, as soon as it has answered the operations that it has
   // begun.
   void Drain();
+
+  // Ends in the same way those that have begun before `begin`.
+  void DrainOlder(std::chrono::steady_clock::time_point begin);
 
   // Ends, with DRAINING, the streams with an operation that is still arriving.
   void RefuseArriving();

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "server/base/error.h"
+#include "server/base/running_work.h"
 #include "server/base/status_macros.h"
 #include "server/service/call_gate.h"
 #include "server/service/wire_error.h"
@@ -47,6 +48,7 @@ absl::Status Serialize(const Message& message, grpc::ByteBuffer& bytes) {
 // Runs `work() -> absl::Status`. One call's failure must not end the process.
 template <typename Work>
 absl::Status RunGuarded(Work work) {
+  const RunningWork running;
   try {
     return work();
   } catch (const std::bad_alloc&) {

@@ -1,4 +1,4 @@
-#include "server/main/auth/listen_address.h"
+#include "server/main/listen/listen_address.h"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
-#include "server/main/auth/listen_address.h"
+#include "server/main/listen/listen_address.h"
 #include "server/main/auth/token_table.h"
 
 namespace dropoutd {

@@ -2,6 +2,7 @@
 #ifndef DROPOUTD_SERVER_MAIN_GATE_RATE_LIMITER_H_
 #define DROPOUTD_SERVER_MAIN_GATE_RATE_LIMITER_H_
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -16,7 +17,7 @@ class RateLimiter {
 
   // 0: no limit.
   explicit RateLimiter(std::int64_t per_second)
-      : interval_(per_second > 0 ? kSecond / per_second : 0) {}
+      : interval_(per_second > 0 ? std::max<std::int64_t>(1, kSecond / per_second) : 0) {}
 
   // Whether another event may happen now; counts it if so.
   bool Allow(Time time) {

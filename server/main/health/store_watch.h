@@ -4,10 +4,8 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
-#include <thread>
 
+#include "server/base/ticker.h"
 #include "server/store/store.h"
 
 namespace dropoutd {
@@ -17,12 +15,9 @@ namespace dropoutd {
 class StoreWatch {
  public:
   explicit StoreWatch(Store& store);
-  ~StoreWatch();
-  StoreWatch(const StoreWatch&) = delete;
-  StoreWatch& operator=(const StoreWatch&) = delete;
 
   // Asks no more. Returns at once; the last question may be under way.
-  void Stop();
+  void Stop() { ticker_.Stop(); }
 
   // What the store said last; false also while it owes an answer for more than four seconds. Never
   // waits.
@@ -31,15 +26,12 @@ class StoreWatch {
  private:
   using Clock = std::chrono::steady_clock;
 
-  void Run();
+  void Ask();
 
   Store& store_;
   std::atomic<bool> last_ok_{true};
   std::atomic<Clock::time_point> asked_{Clock::time_point::max()};  // The largest: not waiting.
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stop_ = false;
-  std::thread thread_;
+  Ticker ticker_;
 };
 
 }  // namespace dropoutd

@@ -8,7 +8,12 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <memory>
+#include <thread>
+
+#include "server/main/gate/rate_limiter.h"
 
 namespace dropoutd {
 namespace {
@@ -16,11 +21,20 @@ namespace {
 constexpr char kName[] = "dropoutd";
 constexpr std::size_t kQueuedLines = 8192;
 
+// Of gRPC's lines, which strangers can provoke, so that they do not push out our own.
+constexpr std::int64_t kGrpcLinesPerSecond = 10;
+constexpr std::chrono::milliseconds kLongestFlush{500};
+
 std::atomic<bool> grpc_is_quiet{false};
+
+bool MayGrpcWarn() {
+  static RateLimiter& limiter = *new RateLimiter(kGrpcLinesPerSecond);
+  return !grpc_is_quiet && limiter.Allow(std::chrono::steady_clock::now());
+}
 
 // What gRPC itself has to say, which would otherwise stand between our lines in its own form.
 void LogForGrpc(gpr_log_func_args* args) {
-  const bool error = args->severity == GPR_LOG_SEVERITY_ERROR && !grpc_is_quiet;
+  const bool error = args->severity == GPR_LOG_SEVERITY_ERROR && MayGrpcWarn();
   LogEvent(error ? LogLevel::warn : LogLevel::debug, "grpc").With("message", args->message);
 }
 
@@ -54,6 +68,17 @@ LogSession::LogSession(LogLevel level) {
 LogSession::~LogSession() {
   gpr_set_log_function(nullptr);
   spdlog::shutdown();
+}
+
+void FlushLog() {
+  const auto deadline = std::chrono::steady_clock::now() + kLongestFlush;
+  const auto pool = spdlog::thread_pool();
+  while (pool != nullptr && pool->queue_size() != 0 &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  // The last line has left the queue, and may be on its way still.
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
 }
 
 void QuietGrpc() { grpc_is_quiet = true; }

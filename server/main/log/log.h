@@ -30,6 +30,9 @@ class LogSession {
 // From now on gRPC's own warnings are for debugging: the server ends, and its sockets with it.
 void QuietGrpc();
 
+// Waits, half a second at most, until what was logged is written.
+void FlushLog();
+
 void SetLogLevel(LogLevel level);
 bool IsLogged(LogLevel level);
 

@@ -1,4 +1,4 @@
-#include "server/main/auth/listen_address.h"
+#include "server/main/listen/listen_address.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -30,15 +30,21 @@ bool IsLoopback(const sockaddr* address) {
   return false;
 }
 
+}  // namespace
+
+bool IsUnixSocket(const std::string& address) { return absl::StartsWith(address, kUnixPrefix); }
+
+std::string SocketPathOf(const std::string& address) { return address.substr(kUnixPrefix.size()); }
+
 std::string HostOf(const std::string& address) {
   absl::string_view host(address.data(), address.rfind(':'));
   if (absl::ConsumePrefix(&host, "[")) absl::ConsumeSuffix(&host, "]");
   return std::string(host);
 }
 
-}  // namespace
-
-bool IsUnixSocket(const std::string& address) { return absl::StartsWith(address, kUnixPrefix); }
+std::string PortTextOf(const std::string& address) {
+  return address.substr(address.rfind(':') + 1);
+}
 
 bool IsLocal(const std::string& address) {
   if (IsUnixSocket(address)) return true;
@@ -55,7 +61,7 @@ bool IsLocal(const std::string& address) {
 
 bool IsSocketInUse(const std::string& address) {
   if (!IsUnixSocket(address)) return false;
-  const std::string path = address.substr(kUnixPrefix.size());
+  const std::string path = SocketPathOf(address);
   sockaddr_un name = {};
   name.sun_family = AF_UNIX;
   if (path.size() >= sizeof(name.sun_path)) return false;
