@@ -103,7 +103,7 @@ class Engine {
   absl::Status StartForward(StepRun& run);
   absl::StatusOr<ForwardOutcome> FinishForward(StepRun& run);
   absl::StatusOr<StepRun> BeginBackward(const StepRef& at, DataType dtype, const Shape& shape,
-                                        const BackwardOptions& options);
+                                        const BackwardOptions& options, RunCheck check);
   absl::StatusOr<BackwardOutcome> FinishBackward(StepRun& run);
 
   // All parts. `output` has the size of the answer: the input's, except for drop_connect. It may be

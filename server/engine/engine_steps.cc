@@ -92,6 +92,28 @@ Pass::Bits Collect(const Plan& plan, bool wanted, const Limits& limits) {
              : Pass::Bits::kForget;
 }
 
+// Bytes of the noise, or of its bits.
+std::size_t NoiseBytes(const Plan& plan) {
+  if (!plan.Draws()) return 0;
+  const auto count = static_cast<std::size_t>(plan.layout.noise.ElementCount());
+  return plan.IsBinary() ? count / 8 : count * sizeof(double);
+}
+
+struct HeldParts {
+  bool mask = false;      // To be returned.
+  bool stream = false;    // Of a sequential generator.
+  std::size_t input = 0;  // Bytes of one that is retained.
+};
+
+// What a run holds until it ends.
+std::size_t HeldBytes(const Plan& plan, const HeldParts& parts, const Limits& limits) {
+  std::size_t bytes = 0;
+  const bool keeps = plan.IsBinary() && Collect(plan, parts.mask, limits) == Pass::Bits::kKeep;
+  if (DrawsAhead(plan) || parts.stream || keeps) bytes += NoiseBytes(plan);
+  if (parts.mask) bytes += NoiseBytes(plan);
+  return bytes + parts.input;
+}
+
 // `bits` and `scales`: of the plan's noise, if it draws bits.
 MaskView MakeMaskView(const Plan& plan, SharedBits bits, std::vector<double> scales) {
   MaskView view;
@@ -143,6 +165,8 @@ absl::StatusOr<std::shared_ptr<RetainedInput>> MakeRetained(DataType dtype, cons
   return retained;
 }
 
+absl::Status AcceptAll(const StepRun&) { return absl::OkStatus(); }
+
 }  // namespace
 
 // What a Forward will do, on the layer as the call found it.
@@ -168,6 +192,11 @@ absl::StatusOr<StepRun> Engine::PlanForward(Call call, const StepRef& at, DataTy
   if (call.layer.key.has_value() && !state->draws_from_stream) {
     state->record = MakeRecord(call.layer, plan);
   }
+  HeldParts held{return_mask, state->draws_from_stream, 0};
+  if (plan.NeedsInput() && state->record.has_value()) {
+    held.input = static_cast<std::size_t>(shape.ElementCount() * ElementSize(dtype));
+  }
+  state->held_bytes = HeldBytes(plan, held, limits_);
   state->place = std::move(call);
   return StepRun(std::move(state));
 }
@@ -295,7 +324,7 @@ SharedBits Engine::BitsOf(const StepRecord& record) {
 }
 
 absl::StatusOr<StepRun> Engine::BeginBackward(const StepRef& at, DataType dtype, const Shape& shape,
-                                              const BackwardOptions& options) {
+                                              const BackwardOptions& options, RunCheck check) {
   DROPOUTD_RETURN_IF_ERROR(CheckSquaredNorm(options.weight_squared_norm));
   DROPOUTD_ASSIGN_OR_RETURN(Call call, BeginCall(*repository_, at, /*needs_record=*/true));
   auto state = std::make_unique<StepRun::State>(counters_);
@@ -337,15 +366,21 @@ absl::StatusOr<StepRun> Engine::BeginBackward(const StepRef& at, DataType dtype,
   if (plan.action == Action::kLinear) {
     DROPOUTD_ASSIGN_OR_RETURN(state->linear_parameters,
                               LinearParameters::Find(plan, *state->parameters));
-  } else {
-    SharedBits bits = record != nullptr ? BitsOf(*record) : nullptr;
-    state->pass.emplace(plan, dtype, std::move(bits), Collect(plan, false, limits_));
   }
-  if (state->retained != nullptr && plan.action == Action::kMultiply) {
-    state->concrete.emplace(plan, state->retained->dtype, state->retained->data.get());
-  }
+  SharedBits bits = record != nullptr ? BitsOf(*record) : nullptr;
+  if (bits == nullptr) state->held_bytes = HeldBytes(plan, {}, limits_);
   state->place = std::move(call);
-  return StepRun(std::move(state));
+  StepRun run(std::move(state));
+  DROPOUTD_RETURN_IF_ERROR(check(run));
+  StepRun::State& checked = *run.state_;
+  if (checked.plan.action != Action::kLinear) {
+    checked.pass.emplace(checked.plan, dtype, std::move(bits),
+                         Collect(checked.plan, false, limits_));
+  }
+  if (checked.retained != nullptr && checked.plan.action == Action::kMultiply) {
+    checked.concrete.emplace(checked.plan, checked.retained->dtype, checked.retained->data.get());
+  }
+  return run;
 }
 
 absl::StatusOr<BackwardOutcome> Engine::FinishBackward(StepRun& run) {
@@ -376,18 +411,18 @@ absl::StatusOr<BackwardOutcome> Engine::FinishBackward(StepRun& run) {
 
 absl::StatusOr<ForwardOutcome> Engine::Forward(const StepRef& at, const TensorRef& input,
                                                void* output, bool return_mask) {
-  const auto accept = [](const StepRun&) { return absl::OkStatus(); };
-  DROPOUTD_ASSIGN_OR_RETURN(StepRun run, BeginForward(at, input.dtype, input.shape,
-                                                      {return_mask, ForwardStart::kNow}, accept));
+  DROPOUTD_ASSIGN_OR_RETURN(
+      StepRun run,
+      BeginForward(at, input.dtype, input.shape, {return_mask, ForwardStart::kNow}, AcceptAll));
   run.Run(0, static_cast<std::size_t>(input.shape.ElementCount()), input.data, output);
   return FinishForward(run);
 }
 
 absl::Status Engine::Backward(const StepRef& at, const TensorRef& output_gradient,
                               void* input_gradient, bool release) {
-  DROPOUTD_ASSIGN_OR_RETURN(
-      StepRun run,
-      BeginBackward(at, output_gradient.dtype, output_gradient.shape, {release, std::nullopt}));
+  DROPOUTD_ASSIGN_OR_RETURN(StepRun run,
+                            BeginBackward(at, output_gradient.dtype, output_gradient.shape,
+                                          {release, std::nullopt}, AcceptAll));
   run.Run(0, static_cast<std::size_t>(output_gradient.shape.ElementCount()), output_gradient.data,
           input_gradient);
   return FinishBackward(run).status();

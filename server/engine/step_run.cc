@@ -17,6 +17,8 @@ Mode StepRun::mode() const { return state_->place.layer.mode(); }
 double StepRun::p() const { return state_->plan.rate.p; }
 const Shape& StepRun::output_shape() const { return state_->output_shape; }
 
+std::size_t StepRun::held_bytes() const { return state_->held_bytes; }
+
 bool StepRun::piecewise() const { return state_->plan.action != Action::kLinear; }
 
 bool StepRun::streams() const { return piecewise() && !state_->draws_from_stream; }

@@ -63,6 +63,10 @@ class StepRun {
   // Of the answer's tensor, which has the type of the call's.
   const Shape& output_shape() const;
 
+  // Memory that it holds until it ends, besides the tensors that Run is given: noise that is drawn
+  // ahead, bits that are kept, an input that is retained.
+  std::size_t held_bytes() const;
+
   // False: only one Run, of the whole tensor, aligned for its type, into another place.
   bool piecewise() const;
 

@@ -2,6 +2,7 @@
 #ifndef DROPOUTD_SERVER_ENGINE_STEP_RUN_STATE_H_
 #define DROPOUTD_SERVER_ENGINE_STEP_RUN_STATE_H_
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 
@@ -20,6 +21,7 @@ struct StepRun::State {
   Plan plan;
   Shape output_shape;
   bool is_forward = true;
+  std::size_t held_bytes = 0;
   SharedParameters parameters;  // In force at the Forward.
 
   std::optional<Pass> pass;  // Of elements; nothing for a linear layer, which has

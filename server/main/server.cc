@@ -8,6 +8,7 @@
 #include <chrono>
 #include <iterator>
 #include <limits>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -21,6 +22,7 @@
 #include "server/main/metrics/store_metrics.h"
 #include "server/main/version.h"
 #include "server/memory/fault_guard.h"
+#include "server/memory/heap.h"
 #include "server/service/descriptor.h"
 #include "server/service/message_size.h"
 
@@ -37,22 +39,30 @@ std::size_t ReceiveQuota(std::int64_t max_bytes_in_flight) {
 }
 
 // What the limits on memory add up to, with what docs/operations.md says that things cost.
-std::int64_t MemoryBound(const Flags& flags) {
-  constexpr std::int64_t kProgram = 64 << 20;
-  constexpr std::int64_t kStep = 320;
-  constexpr std::int64_t kSession = 1 << 10;
+double MemoryBound(const Flags& flags) {
+  constexpr double kProgram = 64 << 20;
+  constexpr double kStep = 320;
+  constexpr double kSession = 1 << 10;
   const Limits& limits = flags.limits;
-  // Requests, which gRPC's quota bounds, what compressed ones inflate to, and their answers.
-  return kProgram + 4 * flags.admission.bytes_in_flight +
-         static_cast<std::int64_t>(limits.mask_cache_bytes) +
-         kStep * static_cast<std::int64_t>(limits.max_steps) +
-         kSession * static_cast<std::int64_t>(limits.max_sessions);
+  const auto number = [](auto value) { return static_cast<double>(value); };
+  // What answers are made of, on each thread that runs calls.
+  const double threads = 2 * std::max(1u, std::thread::hardware_concurrency());
+  const double working = 3 * threads * number(flags.max_message_bytes);
+  // What is arriving, which gRPC's quota bounds, and what admitted calls hold.
+  const double calls = number(ReceiveQuota(flags.admission.bytes_in_flight)) +
+                       number(flags.admission.bytes_in_flight);
+  return kProgram + working + calls + number(kAnswerPoolBytes) + number(limits.mask_cache_bytes) +
+         number(limits.input_cache_bytes) + number(limits.max_parameter_bytes) +
+         kStep * number(limits.max_steps) + kSession * number(limits.max_sessions);
 }
 
 // What the last answers, and then the peers' ends of their connections, may take.
 constexpr std::chrono::milliseconds kGrace{500};
 
 constexpr std::chrono::milliseconds kBetweenStreamEnds{500};
+
+// Memory that has been idle for so long is given back.
+constexpr std::chrono::seconds kIdleMemory{10};
 
 // gRPC's reflection adds itself to every server of a program that is linked to it.
 class WithoutReflection final : public grpc::ServerBuilderOption {
@@ -167,6 +177,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Flags& flags) {
   server->server_->GetHealthCheckService()->SetServingStatus(ContractService().full_name(), true);
   server->watchdog_ =
       std::make_unique<Watchdog>(flags.watchdog, [&server = *server] { server.UpdateHealth(); });
+  server->memory_release_ = std::make_unique<Ticker>(kIdleMemory, [&service = server->service_] {
+    service.ReleaseIdle(kIdleMemory);
+    ReleaseFreedMemory();
+  });
   if (const auto age = flags.connections.max_connection_age; age.count() != 0) {
     server->stream_ends_ = std::make_unique<Ticker>(
         std::min<Nanoseconds>(age, kBetweenStreamEnds), [&service = server->service_, age] {
@@ -213,7 +227,7 @@ MetricFamilies Server::Metrics() {
       MakeGauge("dropoutd_stuck_calls", "Calls that work without a sign of life",
                 {{{}, static_cast<double>(watchdog_->stuck())}}),
       MakeGauge("dropoutd_memory_bound_bytes", "What the limits on memory add up to",
-                {{{}, static_cast<double>(MemoryBound(flags_))}}),
+                {{{}, MemoryBound(flags_)}}),
       MakeGauge("dropoutd_reload_failed", "1 while a changed file cannot be used",
                 {{{}, security_->reload_failed() ? 1.0 : 0.0}}),
   };

@@ -71,6 +71,7 @@ class Server {
   std::unique_ptr<grpc::Server> server_;
   Acceptor acceptor_;
   std::unique_ptr<Watchdog> watchdog_;
+  std::unique_ptr<Ticker> memory_release_;
   std::unique_ptr<Ticker> stream_ends_;  // Null where connections may grow old.
 };
 

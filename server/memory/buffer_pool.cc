@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
 #include <list>
 #include <mutex>
 #include <new>
@@ -11,6 +12,8 @@
 
 namespace dropoutd {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kSmallest = std::size_t{64} << 10;
 constexpr std::size_t kPage = 4096;
@@ -57,9 +60,14 @@ class BufferPool::State {
 
   void Return(std::byte* data, std::size_t size) {
     const std::lock_guard lock(mutex_);
-    idle_.push_front({data, size});
+    idle_.push_front({data, size, Clock::now()});
     idle_bytes_ += size;
     FreePast(max_idle_bytes_);
+  }
+
+  void ReleaseIdle(Clock::time_point before) {
+    const std::lock_guard lock(mutex_);
+    while (!idle_.empty() && idle_.back().since < before) FreeLast();
   }
 
   // From now on nothing is kept.
@@ -78,14 +86,18 @@ class BufferPool::State {
   struct Idle {
     std::byte* data;
     std::size_t size;
+    Clock::time_point since;
   };
 
   // Frees what came back longest ago until at most `bytes` are kept. The lock is held.
   void FreePast(std::size_t bytes) {
-    for (; idle_bytes_ > bytes; idle_.pop_back()) {
-      munmap(idle_.back().data, idle_.back().size);
-      idle_bytes_ -= idle_.back().size;
-    }
+    while (idle_bytes_ > bytes) FreeLast();
+  }
+
+  void FreeLast() {
+    munmap(idle_.back().data, idle_.back().size);
+    idle_bytes_ -= idle_.back().size;
+    idle_.pop_back();
   }
 
   mutable std::mutex mutex_;
@@ -120,6 +132,10 @@ BufferPool::Buffer BufferPool::Take(std::size_t size) {
   std::byte* data = state_->Take(rounded);
   if (data == nullptr) data = Map(rounded);
   return Buffer(state_, data, rounded);
+}
+
+void BufferPool::ReleaseIdle(std::chrono::nanoseconds unused_for) {
+  state_->ReleaseIdle(Clock::now() - std::chrono::duration_cast<Clock::duration>(unused_for));
 }
 
 std::size_t BufferPool::idle_bytes() const { return state_->idle_bytes(); }

@@ -3,6 +3,7 @@
 #ifndef DROPOUTD_SERVER_MEMORY_BUFFER_POOL_H_
 #define DROPOUTD_SERVER_MEMORY_BUFFER_POOL_H_
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 
@@ -42,6 +43,9 @@ class BufferPool {
 
   // A buffer of `size` bytes or more. Throws std::bad_alloc.
   Buffer Take(std::size_t size);
+
+  // Frees what nobody has used for so long.
+  void ReleaseIdle(std::chrono::nanoseconds unused_for);
 
   // What is kept and not in use.
   std::size_t idle_bytes() const;

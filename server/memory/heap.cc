@@ -19,4 +19,11 @@ void KeepFreedMemory() {
 #endif
 }
 
+void ReleaseFreedMemory() {
+#if defined(__GLIBC__)
+  constexpr std::size_t kMuch = std::size_t{32} << 20;
+  if (mallinfo2().fordblks > kMuch) malloc_trim(0);
+#endif
+}
+
 }  // namespace dropoutd

@@ -10,6 +10,9 @@ namespace dropoutd {
 // the C library is not glibc.
 void KeepFreedMemory();
 
+// Gives the system what KeepFreedMemory kept, if it is much. For times of little work; thread-safe.
+void ReleaseFreedMemory();
+
 }  // namespace dropoutd
 
 #endif  // DROPOUTD_SERVER_MEMORY_HEAP_H_

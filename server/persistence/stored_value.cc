@@ -14,6 +14,22 @@ namespace {
 // Formats have numbers below the first byte that any value of format 1 but a 1 begins with.
 constexpr unsigned char kFormatsEnd = 16;
 
+// A field of two bytes may take a hundred once it is parsed: no more of them than what is stored
+// can have, whose entries are larger.
+bool HasFewFields(std::string_view bytes) {
+  constexpr std::size_t kAnyway = 65'536;
+  constexpr std::size_t kLeastEntry = 32;
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                                            static_cast<int>(bytes.size()));
+  if (bytes.size() <= kAnyway) return true;
+  std::size_t left = kAnyway + bytes.size() / kLeastEntry;
+  while (const std::uint32_t tag = in.ReadTag()) {
+    if (left-- == 0) return false;
+    if (!google::protobuf::internal::WireFormatLite::SkipField(&in, tag)) break;
+  }
+  return true;  // What does not parse is found by the parser.
+}
+
 absl::Status OfRecord(Reason reason, std::string_view what, std::string_view is) {
   return MakeError(
       reason, absl::StrCat("the store's record of ", absl::string_view(what.data(), what.size()),
@@ -47,7 +63,8 @@ std::string ValueOf(const google::protobuf::MessageLite& message) {
 absl::Status ParseMessage(std::string_view bytes, std::string_view what,
                           google::protobuf::MessageLite& message) {
   const bool fits = bytes.size() <= std::size_t{std::numeric_limits<int>::max()};
-  return fits && message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))
+  return fits && HasFewFields(bytes) &&
+                 message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))
              ? absl::OkStatus()
              : StoredDamaged(what);
 }

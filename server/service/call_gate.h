@@ -7,14 +7,20 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 
 namespace dropoutd {
+
+// Takes `bytes` of memory for a call, before it is allocated, or says why not:
+// QUOTA_BYTES_IN_FLIGHT. It is refunded by its owner when the call's answer has been sent.
+using Reserve = absl::FunctionRef<absl::Status(std::size_t bytes)>;
 
 // A unary call, a stream, or one operation of a stream. Not thread-safe.
 struct GatedCall {
@@ -23,6 +29,7 @@ struct GatedCall {
   grpc::CallbackServerContext* context = nullptr;
   std::size_t request_bytes = 0;  // Of an operation in pieces it grows after Enter, as they come.
   const GatedCall* stream = nullptr;  // Of an operation: its stream, which was admitted.
+  std::function<absl::Status(std::size_t)> reserve;  // Of a unary call: see Reserve.
 
   // Set by Enter, whether it admits the call or not.
   std::string tenant;      // Whose sessions the call sees; empty where there are no tenants.
@@ -52,9 +59,9 @@ class CallGate {
   virtual void Answer(const GatedCall& call, const absl::Status& outcome) = 0;
   virtual void Leave(const GatedCall& call) = 0;
 
-  // Charges an admitted call `bytes` more, for a piece of its request, or says why not:
-  // QUOTA_BYTES_IN_FLIGHT. A piece is no call by itself: nothing is counted or written down.
-  // Refund must follow if it is OK, when the piece is no longer in memory.
+  // Charges an admitted call `bytes` more, for memory that it takes, or says why not:
+  // QUOTA_BYTES_IN_FLIGHT. It is no call by itself: nothing is counted or written down.
+  // Refund must follow if it is OK, when the memory is free again.
   virtual absl::Status Charge(const GatedCall& call, std::size_t bytes) = 0;
   virtual void Refund(const GatedCall& call, std::size_t bytes) = 0;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -26,8 +27,8 @@ using google::protobuf::Empty;
 
 constexpr std::array kSharedMemoryRpcs = {"CreateSharedMemory", "DeleteSharedMemory"};
 
-// Idle memory for answers: a few of the largest with default flags.
-constexpr std::size_t kPoolBytes = std::size_t{128} << 20;
+// Of RPCs that carry tensors; --max_message_bytes bounds them.
+constexpr std::size_t kTensorRequest = std::numeric_limits<std::size_t>::max();
 
 // Page tokens are a prefix and the last id of the page before, so that a token from
 // anywhere else is noticed.
@@ -55,43 +56,47 @@ absl::Status Fill(const absl::StatusOr<View>& view, Message& message) {
 }  // namespace
 
 const DropoutService::Rpc DropoutService::kUnaryRpcs[] = {
-    {"/dropout.v1.DropoutService/CreateSession", &DropoutService::CreateSession},
-    {"/dropout.v1.DropoutService/GetSession", &DropoutService::GetSession},
-    {"/dropout.v1.DropoutService/ListSessions", &DropoutService::ListSessions},
-    {"/dropout.v1.DropoutService/DeleteSession", &DropoutService::DeleteSession},
-    {"/dropout.v1.DropoutService/ExportSession", &DropoutService::ExportSession},
-    {"/dropout.v1.DropoutService/ImportSession", &DropoutService::ImportSession},
-    {"/dropout.v1.DropoutService/ForkSession", &DropoutService::ForkSession},
-    {"/dropout.v1.DropoutService/CreateLayer", &DropoutService::CreateLayer},
-    {"/dropout.v1.DropoutService/UpdateLayer", &DropoutService::UpdateLayer},
-    {"/dropout.v1.DropoutService/DeleteLayer", &DropoutService::DeleteLayer},
-    {"/dropout.v1.DropoutService/SetMode", &DropoutService::SetMode},
-    {"/dropout.v1.DropoutService/Forward", &DropoutService::Forward},
-    {"/dropout.v1.DropoutService/Backward", &DropoutService::Backward},
-    {"/dropout.v1.DropoutService/GetMask", &DropoutService::GetMask},
-    {"/dropout.v1.DropoutService/ReleaseSteps", &DropoutService::ReleaseSteps},
-    {"/dropout.v1.DropoutService/SetParameters", &DropoutService::SetParameters},
-    {"/dropout.v1.DropoutService/GetParameters", &DropoutService::GetParameters},
-    {"/dropout.v1.DropoutService/CreateSharedMemory", &DropoutService::CreateSharedMemory},
-    {"/dropout.v1.DropoutService/DeleteSharedMemory", &DropoutService::DeleteSharedMemory},
-    {"/dropout.v1.DropoutService/GetServerInfo", &DropoutService::GetServerInfo},
+    {"/dropout.v1.DropoutService/CreateSession", &DropoutService::CreateSession, kSessionRequest},
+    {"/dropout.v1.DropoutService/GetSession", &DropoutService::GetSession, kSmallRequest},
+    {"/dropout.v1.DropoutService/ListSessions", &DropoutService::ListSessions, kSmallRequest},
+    {"/dropout.v1.DropoutService/DeleteSession", &DropoutService::DeleteSession, kSmallRequest},
+    {"/dropout.v1.DropoutService/ExportSession", &DropoutService::ExportSession, kSmallRequest},
+    {"/dropout.v1.DropoutService/ImportSession", &DropoutService::ImportSession, kTensorRequest},
+    {"/dropout.v1.DropoutService/ForkSession", &DropoutService::ForkSession, kSmallRequest},
+    {"/dropout.v1.DropoutService/CreateLayer", &DropoutService::CreateLayer, kSmallRequest},
+    {"/dropout.v1.DropoutService/UpdateLayer", &DropoutService::UpdateLayer, kSmallRequest},
+    {"/dropout.v1.DropoutService/DeleteLayer", &DropoutService::DeleteLayer, kSmallRequest},
+    {"/dropout.v1.DropoutService/SetMode", &DropoutService::SetMode, kSmallRequest},
+    {"/dropout.v1.DropoutService/Forward", &DropoutService::Forward, kTensorRequest},
+    {"/dropout.v1.DropoutService/Backward", &DropoutService::Backward, kTensorRequest},
+    {"/dropout.v1.DropoutService/GetMask", &DropoutService::GetMask, kSmallRequest},
+    {"/dropout.v1.DropoutService/ReleaseSteps", &DropoutService::ReleaseSteps, kSmallRequest},
+    {"/dropout.v1.DropoutService/SetParameters", &DropoutService::SetParameters, kTensorRequest},
+    {"/dropout.v1.DropoutService/GetParameters", &DropoutService::GetParameters, kSmallRequest},
+    {"/dropout.v1.DropoutService/CreateSharedMemory", &DropoutService::CreateSharedMemory,
+     kSmallRequest},
+    {"/dropout.v1.DropoutService/DeleteSharedMemory", &DropoutService::DeleteSharedMemory,
+     kSmallRequest},
+    {"/dropout.v1.DropoutService/GetServerInfo", &DropoutService::GetServerInfo, kSmallRequest},
 };
 
 DropoutService::DropoutService(Engine& engine, CallGate& gate, ServerFacts facts)
     : engine_(engine),
       gate_(gate),
       facts_(std::move(facts)),
-      pool_(kPoolBytes),
+      pool_(kAnswerPoolBytes),
       workers_(std::max(1u, std::thread::hardware_concurrency()) - 1),
-      calls_(gate, MaxRequestBytes(facts_.max_message_bytes)),
+      calls_(gate),
       streams_(MaxRequestBytes(facts_.max_message_bytes)) {
+  const auto most = static_cast<std::size_t>(MaxRequestBytes(facts_.max_message_bytes));
   for (const Rpc& rpc : kUnaryRpcs) {
     const std::string_view path = rpc.path;
     const auto answer = [this, handler = rpc.handler](const GatedCall& call, const Bytes& in,
                                                       Bytes& out) {
       return (this->*handler)(call, in, out);
     };
-    AddRpc(rpc.path, calls_.HandlerOf(path.substr(path.rfind('/') + 1), answer));
+    AddRpc(rpc.path, calls_.HandlerOf(path.substr(path.rfind('/') + 1),
+                                      std::min(rpc.max_request_bytes, most), answer));
   }
   AddRpc("/dropout.v1.DropoutService/Exchange",
          std::make_unique<grpc::internal::CallbackBidiHandler<Bytes, Bytes>>(

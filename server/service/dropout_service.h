@@ -32,6 +32,9 @@ struct ServerFacts {
   std::int64_t max_bytes_in_flight = 0;
 };
 
+// Most memory that is kept for answers: a few of the largest with default flags.
+inline constexpr std::size_t kAnswerPoolBytes = std::size_t{128} << 20;
+
 // Refers to `engine` and `gate`, which must outlive it. Thread-safe.
 class DropoutService final : public grpc::Service {
  public:
@@ -42,6 +45,9 @@ class DropoutService final : public grpc::Service {
 
   // Ends, in the same way, the streams that have begun before `begin`.
   void EndStreams(std::chrono::steady_clock::time_point begin) { streams_.DrainOlder(begin); }
+
+  // Gives up memory that waits for answers and that none has used for so long.
+  void ReleaseIdle(std::chrono::nanoseconds unused_for) { pool_.ReleaseIdle(unused_for); }
 
   // Ends the calls whose requests are still arriving, and the streams with operations that are.
   void RefuseArriving();
@@ -54,6 +60,7 @@ class DropoutService final : public grpc::Service {
   struct Rpc {
     const char* path;
     Handler handler;
+    std::size_t max_request_bytes;
   };
   static const Rpc kUnaryRpcs[];
 

@@ -66,7 +66,8 @@ absl::Status ExchangeOperations::Take(const grpc::ByteBuffer& bytes, Answers& an
     Run(!message.has_more, answers, [&](auto& held, auto& messages) -> absl::Status {
       DROPOUTD_ASSIGN_OR_RETURN(held, HeldBytes::OfPiece(operation_->pass, bytes.Length()));
       held = Keep(std::move(held));
-      return Continue(message, messages);
+      return Continue(
+          message, [&held](std::size_t bytes) { return held->Grow(bytes); }, messages);
     });
   }
   is_discarding_ = idle() && message.has_more;
@@ -85,13 +86,15 @@ void ExchangeOperations::Begin(const Received& received, ExchangeMessage& messag
     operation_->pass = std::make_shared<GatePass>(gate_, stream_, MethodOf(message), size);
     DROPOUTD_RETURN_IF_ERROR(operation_->pass->status());
     held = HeldBytes::OfFirst(operation_->pass);
-    DROPOUTD_RETURN_IF_ERROR(BeginStep(received, message, messages));
+    DROPOUTD_RETURN_IF_ERROR(BeginStep(
+        received, message, [&held](std::size_t bytes) { return held->Grow(bytes); }, messages));
     held = Keep(std::move(held));
     return absl::OkStatus();
   });
 }
 
 absl::Status ExchangeOperations::BeginStep(const Received& received, ExchangeMessage& message,
+                                           Reserve reserve,
                                            std::vector<grpc::ByteBuffer>& messages) {
   auto* const begun = std::get_if<ExchangeMessage::Step>(&message.message);
   if (begun == nullptr) {
@@ -102,15 +105,21 @@ absl::Status ExchangeOperations::BeginStep(const Received& received, ExchangeMes
   StepOperation::Form form;
   form.extent = message.has_more ? StepOperation::Extent::kPieces : StepOperation::Extent::kWhole;
   form.exchange = message.operation;
-  DROPOUTD_ASSIGN_OR_RETURN(StepOperation step,
-                            StepOperation::Begin(resources_, begun->kind, begun->message, form));
-  if (message.has_more) return operation_->step.emplace(std::move(step)).FeedFirst(messages);
-  DROPOUTD_ASSIGN_OR_RETURN(grpc::ByteBuffer whole, step.AnswerWhole(&received));
+  const auto reserve_working = [this](std::size_t bytes) {
+    operation_->working = std::make_shared<HeldBytes>(operation_->pass, 0);
+    return operation_->working->Grow(bytes);
+  };
+  DROPOUTD_ASSIGN_OR_RETURN(
+      StepOperation step,
+      StepOperation::Begin(resources_, begun->kind, begun->message, form, reserve_working));
+  if (message.has_more)
+    return operation_->step.emplace(std::move(step)).FeedFirst(reserve, messages);
+  DROPOUTD_ASSIGN_OR_RETURN(grpc::ByteBuffer whole, step.AnswerWhole(&received, reserve));
   messages.push_back(std::move(whole));
   return absl::OkStatus();
 }
 
-absl::Status ExchangeOperations::Continue(const ExchangeMessage& message,
+absl::Status ExchangeOperations::Continue(const ExchangeMessage& message, Reserve reserve,
                                           std::vector<grpc::ByteBuffer>& messages) {
   if (message.operation != 0 && message.operation != operation_->number) {
     return MakeError(Reason::kInvalidRequest,
@@ -119,7 +128,8 @@ absl::Status ExchangeOperations::Continue(const ExchangeMessage& message,
                                   " waits for its pieces; send the pieces of one together"));
   }
   const auto* const data = std::get_if<ByteRange>(&message.message);
-  return operation_->step->Feed(data == nullptr ? ByteRange() : *data, !message.has_more, messages);
+  return operation_->step->Feed(data == nullptr ? ByteRange() : *data, !message.has_more, reserve,
+                                messages);
 }
 
 std::shared_ptr<HeldBytes> ExchangeOperations::Keep(std::shared_ptr<HeldBytes> held) {

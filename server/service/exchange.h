@@ -67,14 +67,17 @@ class ExchangeOperations {
     std::shared_ptr<GatePass> pass;
     std::optional<StepOperation> step;    // Nothing before it was admitted and checked.
     std::shared_ptr<HeldBytes> gathered;  // What has come of a tensor that is gathered.
+    std::shared_ptr<HeldBytes> working;   // What it holds until it ends; null: nothing.
     std::size_t response_bytes = 0;
   };
 
   void Begin(const Received& received, ExchangeMessage& message, std::size_t size,
              Answers& answers);
-  absl::Status BeginStep(const Received& received, ExchangeMessage& message,
+  // `reserve` is for the messages.
+  absl::Status BeginStep(const Received& received, ExchangeMessage& message, Reserve reserve,
                          std::vector<grpc::ByteBuffer>& messages);
-  absl::Status Continue(const ExchangeMessage& message, std::vector<grpc::ByteBuffer>& messages);
+  absl::Status Continue(const ExchangeMessage& message, Reserve reserve,
+                        std::vector<grpc::ByteBuffer>& messages);
 
   // The bytes of a message, from now on those of the operation that is gathered, if it is.
   std::shared_ptr<HeldBytes> Keep(std::shared_ptr<HeldBytes> held);

@@ -43,6 +43,8 @@ class GatePass {
     call_.request_bytes += bytes;
     return gate_.Charge(call_, bytes);
   }
+  // Charges memory that is not of the request. QUOTA_BYTES_IN_FLIGHT.
+  absl::Status Reserve(std::size_t bytes) const { return gate_.Charge(call_, bytes); }
   void Refund(std::size_t bytes) const { gate_.Refund(call_, bytes); }
 
   // The operation's outcome is known, and the client does not know it yet.
@@ -80,6 +82,13 @@ class HeldBytes {
   ~HeldBytes() { pass_->Refund(bytes_); }
   HeldBytes(const HeldBytes&) = delete;
   HeldBytes& operator=(const HeldBytes&) = delete;
+
+  // Holds `bytes` more. QUOTA_BYTES_IN_FLIGHT.
+  absl::Status Grow(std::size_t bytes) {
+    DROPOUTD_RETURN_IF_ERROR(pass_->Reserve(bytes));
+    bytes_ += bytes;
+    return absl::OkStatus();
+  }
 
   // Holds the other's bytes too, in its place.
   void Absorb(HeldBytes& other) { bytes_ += std::exchange(other.bytes_, 0); }

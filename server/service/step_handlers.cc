@@ -32,12 +32,14 @@ absl::Status Assign(absl::StatusOr<grpc::ByteBuffer> answer, grpc::ByteBuffer& r
 }  // namespace
 
 absl::Status DropoutService::Forward(const GatedCall& call, const Bytes& request, Bytes& response) {
-  return Assign(AnswerStep(Resources(), StepKind::kForward, call.tenant, request), response);
+  return Assign(AnswerStep(Resources(), StepKind::kForward, call.tenant, request, call.reserve),
+                response);
 }
 
 absl::Status DropoutService::Backward(const GatedCall& call, const Bytes& request,
                                       Bytes& response) {
-  return Assign(AnswerStep(Resources(), StepKind::kBackward, call.tenant, request), response);
+  return Assign(AnswerStep(Resources(), StepKind::kBackward, call.tenant, request, call.reserve),
+                response);
 }
 
 absl::Status DropoutService::GetMask(const GatedCall& call, const Bytes& request, Bytes& response) {

@@ -76,7 +76,8 @@ StepOperation::StepOperation(const StepResources& resources, StepKind kind, cons
       output_place_(std::move(places.output)) {}
 
 absl::StatusOr<StepOperation> StepOperation::Begin(const StepResources& resources, StepKind kind,
-                                                   const StepMessage& message, const Form& form) {
+                                                   const StepMessage& message, const Form& form,
+                                                   Reserve reserve) {
   const char* const field = TensorFieldOf(kind);
   const TensorMessage none;
   const TensorMessage& tensor = message.tensor.has_value() ? *message.tensor : none;
@@ -92,10 +93,14 @@ absl::StatusOr<StepOperation> StepOperation::Begin(const StepResources& resource
                      "has_more: a tensor in shared memory does not come, or go, in pieces");
   }
   Places places;
+  std::size_t reserved = 0;
   const auto check = [&](const StepRun& run) -> absl::Status {
     DROPOUTD_RETURN_IF_ERROR(CheckSizes(resources, kind, input, form.extent, run));
     DROPOUTD_ASSIGN_OR_RETURN(places,
                               FindPlaces(resources, kind, message, input, OutputSize(run, input)));
+    if (run.held_bytes() <= reserved) return absl::OkStatus();
+    DROPOUTD_RETURN_IF_ERROR(reserve(run.held_bytes() - reserved));
+    reserved = run.held_bytes();
     return absl::OkStatus();
   };
   Engine& engine = resources.engine;
@@ -105,11 +110,8 @@ absl::StatusOr<StepOperation> StepOperation::Begin(const StepResources& resource
           StepOf(message), input.dtype, input.shape,
           {message.option, is_whole ? ForwardStart::kNow : ForwardStart::kLater}, check);
     }
-    DROPOUTD_ASSIGN_OR_RETURN(StepRun run,
-                              engine.BeginBackward(StepOf(message), input.dtype, input.shape,
-                                                   {message.option, message.weight_squared_norm}));
-    DROPOUTD_RETURN_IF_ERROR(check(run));
-    return run;
+    return engine.BeginBackward(StepOf(message), input.dtype, input.shape,
+                                {message.option, message.weight_squared_norm}, check);
   };
   DROPOUTD_ASSIGN_OR_RETURN(StepRun run, begin());
   StepOperation operation(resources, kind, input, form, std::move(run), std::move(places));
@@ -167,8 +169,10 @@ absl::Status StepOperation::Start() {
   return resources_.engine.StartForward(run_);
 }
 
-absl::StatusOr<grpc::ByteBuffer> StepOperation::AnswerWhole(const Received* received) {
+absl::StatusOr<grpc::ByteBuffer> StepOperation::AnswerWhole(const Received* received,
+                                                            Reserve reserve) {
   if (received != nullptr && FitsInPlace(*received)) return AnswerInPlace(*received);
+  DROPOUTD_RETURN_IF_ERROR(reserve(WholeBytes()));
   OutputBuffer buffer(resources_.pool, output_place_.has_value() ? 0 : output_size_);
   DROPOUTD_RETURN_IF_ERROR(Start());
   RunWhole(output_place_.has_value() ? output_place_->data : buffer.payload());
@@ -205,6 +209,13 @@ absl::StatusOr<grpc::ByteBuffer> StepOperation::AnswerInPlace(const Received& re
   slices.emplace(slices.begin(), head.bytes().data(), head.bytes().size());
   if (!rest.empty()) slices.emplace_back(rest);
   return grpc::ByteBuffer(slices.data(), slices.size());
+}
+
+std::size_t StepOperation::WholeBytes() const {
+  std::size_t bytes = output_place_.has_value() ? 0 : output_size_;
+  if (!gathers_ && run_.piecewise()) return bytes;
+  if (gathered_.data() == nullptr) bytes += input_.byte_size;
+  return output_place_.has_value() ? bytes + output_size_ : bytes;
 }
 
 void StepOperation::RunWhole(void* y) {
@@ -277,17 +288,17 @@ void StepOperation::RunGathered(void* y) {
 
 absl::StatusOr<grpc::ByteBuffer> AnswerStep(const StepResources& resources, StepKind kind,
                                             std::string_view tenant,
-                                            const grpc::ByteBuffer& request) {
+                                            const grpc::ByteBuffer& request, Reserve reserve) {
   const Received received(request);
   StepMessage message;
   if (!received.good() || !ParseStep(kind, received.fragments(), message)) return DoesNotParse();
   message.session_id = SessionKey(tenant, message.session_id);
   DROPOUTD_ASSIGN_OR_RETURN(StepOperation operation,
-                            StepOperation::Begin(resources, kind, message, {}));
-  return operation.AnswerWhole(&received);
+                            StepOperation::Begin(resources, kind, message, {}, reserve));
+  return operation.AnswerWhole(&received, reserve);
 }
 
-absl::Status StepOperation::Feed(const ByteRange& bytes, bool last,
+absl::Status StepOperation::Feed(const ByteRange& bytes, bool last, Reserve reserve,
                                  std::vector<grpc::ByteBuffer>& answer) {
   const std::size_t arrived = gathers_ ? gathered_size_ : input_.byte_size - cutter_.bytes_left();
   const std::size_t left = input_.byte_size - arrived;
@@ -295,8 +306,9 @@ absl::Status StepOperation::Feed(const ByteRange& bytes, bool last,
     // The message names how many came at least.
     return CheckDataSize(input_, arrived + bytes.size(), TensorFieldOf(kind_));
   }
-  if (gathers_) return FeedGathered(bytes, last, answer);
+  if (gathers_) return FeedGathered(bytes, last, reserve, answer);
   const std::size_t size = cutter_.ReadyBytes(bytes.size());
+  DROPOUTD_RETURN_IF_ERROR(reserve(size));
   OutputBuffer buffer(resources_.pool, size);
   if (last) DROPOUTD_RETURN_IF_ERROR(Start());
   auto* place = static_cast<std::byte*>(buffer.payload());
@@ -319,14 +331,14 @@ absl::Status StepOperation::Feed(const ByteRange& bytes, bool last,
   return absl::OkStatus();
 }
 
-absl::Status StepOperation::FeedGathered(const ByteRange& bytes, bool last,
+absl::Status StepOperation::FeedGathered(const ByteRange& bytes, bool last, Reserve reserve,
                                          std::vector<grpc::ByteBuffer>& answer) {
   // Only what arrives is touched, whatever the shape says.
   if (gathered_.data() == nullptr) gathered_ = resources_.pool.Take(input_.byte_size);
   bytes.CopyTo(gathered_.data() + gathered_size_);
   gathered_size_ += bytes.size();
   if (!last) return absl::OkStatus();
-  DROPOUTD_ASSIGN_OR_RETURN(grpc::ByteBuffer message, AnswerWhole(nullptr));
+  DROPOUTD_ASSIGN_OR_RETURN(grpc::ByteBuffer message, AnswerWhole(nullptr, reserve));
   answer.push_back(std::move(message));
   return absl::OkStatus();
 }

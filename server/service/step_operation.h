@@ -20,6 +20,7 @@
 #include "server/engine/step_run.h"
 #include "server/memory/buffer_pool.h"
 #include "server/service/answer_head.h"
+#include "server/service/call_gate.h"
 #include "server/service/convert_step.h"
 #include "server/service/fragments.h"
 #include "server/service/output_buffer.h"
@@ -50,11 +51,13 @@ class StepOperation {
   };
 
   // Checks the request and begins it; one of Extent::kWhole begins to write what is to be
-  // remembered, one of kPieces does so with its last piece. `message`, and what it refers to, must
+  // remembered, one of kPieces does so with its last piece. `reserve` is for what it holds until
+  // it ends. `message`, and what it refers to, must
   // stay until AnswerWhole or the first Feed returns. Errors are those of the proto; after one
   // nothing has changed.
   static absl::StatusOr<StepOperation> Begin(const StepResources& resources, StepKind kind,
-                                             const StepMessage& message, const Form& form);
+                                             const StepMessage& message, const Form& form,
+                                             Reserve reserve);
 
   StepKind kind() const { return kind_; }
 
@@ -63,17 +66,20 @@ class StepOperation {
 
   // Answers a request of Extent::kWhole: a ForwardResponse or BackwardResponse, in an
   // ExchangeResponse if it came in an Exchange. `received`, the request's message, if it is at
-  // hand: its bytes may become the answer's.
-  absl::StatusOr<grpc::ByteBuffer> AnswerWhole(const Received* received);
+  // hand: its bytes may become the answer's. `reserve` is for what it takes until then, and for
+  // the answer.
+  absl::StatusOr<grpc::ByteBuffer> AnswerWhole(const Received* received, Reserve reserve);
 
   // Of a request of Extent::kPieces: takes the tensor's next bytes, the first ones included,
   // and adds the messages that can be answered by now to `answer`. `last`: no more follow.
-  // INVALID_TENSOR if these are too many or, at the end, too few.
-  absl::Status Feed(const ByteRange& bytes, bool last, std::vector<grpc::ByteBuffer>& answer);
+  // `reserve` is for these messages. INVALID_TENSOR if the bytes are too many or, at the end, too
+  // few.
+  absl::Status Feed(const ByteRange& bytes, bool last, Reserve reserve,
+                    std::vector<grpc::ByteBuffer>& answer);
 
   // The same for the bytes that came with the request.
-  absl::Status FeedFirst(std::vector<grpc::ByteBuffer>& answer) {
-    return Feed(std::exchange(data_, ByteRange()), /*last=*/false, answer);
+  absl::Status FeedFirst(Reserve reserve, std::vector<grpc::ByteBuffer>& answer) {
+    return Feed(std::exchange(data_, ByteRange()), /*last=*/false, reserve, answer);
   }
 
  private:
@@ -101,6 +107,9 @@ class StepOperation {
 
   absl::StatusOr<grpc::ByteBuffer> AnswerInPlace(const Received& received);
 
+  // What AnswerWhole takes where the answer is not in place.
+  std::size_t WholeBytes() const;
+
   // Runs the whole tensor, wherever it lies, into `y`.
   void RunWhole(void* y);
 
@@ -117,7 +126,7 @@ class StepOperation {
   // The same where it must lie in one piece, aligned.
   void RunGathered(void* y);
 
-  absl::Status FeedGathered(const ByteRange& bytes, bool last,
+  absl::Status FeedGathered(const ByteRange& bytes, bool last, Reserve reserve,
                             std::vector<grpc::ByteBuffer>& answer);
   void AddMessage(OutputBuffer buffer, std::size_t size, bool has_more,
                   std::vector<grpc::ByteBuffer>& answer);
@@ -153,7 +162,7 @@ class StepOperation {
 // overwritten. Its session is one of the tenant's. INVALID_REQUEST, and Begin's errors.
 absl::StatusOr<grpc::ByteBuffer> AnswerStep(const StepResources& resources, StepKind kind,
                                             std::string_view tenant,
-                                            const grpc::ByteBuffer& request);
+                                            const grpc::ByteBuffer& request, Reserve reserve);
 
 }  // namespace dropoutd
 

@@ -14,6 +14,7 @@
 #include "server/base/running_work.h"
 #include "server/base/status_macros.h"
 #include "server/service/call_gate.h"
+#include "server/service/field_count.h"
 #include "server/service/wire_error.h"
 #include "server/session/session_key.h"
 
@@ -26,6 +27,9 @@ void QualifySession(std::string_view tenant, Request& request) {
     request.set_session_id(SessionKey(tenant, request.session_id()));
   }
 }
+
+// A request's bytes are there twice more while it is worked on: parsed, and as what it means.
+inline constexpr std::size_t kParsedSize = 2;
 
 template <typename Message>
 absl::Status Parse(const grpc::ByteBuffer& bytes, Message& message) {
@@ -64,10 +68,13 @@ template <typename Request, typename Response, typename Handle>
 absl::Status RunUnary(const GatedCall& call, const grpc::ByteBuffer& in, grpc::ByteBuffer& out,
                       Handle handle) {
   Request request;
+  DROPOUTD_RETURN_IF_ERROR(call.reserve(kParsedSize * in.Length()));
+  DROPOUTD_RETURN_IF_ERROR(CheckFieldCount(in, *Request::descriptor()));
   DROPOUTD_RETURN_IF_ERROR(Parse(in, request));
   QualifySession(call.tenant, request);
   Response response;
   DROPOUTD_RETURN_IF_ERROR(handle(request, response));
+  DROPOUTD_RETURN_IF_ERROR(call.reserve(response.ByteSizeLong()));
   return Serialize(response, out);
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/service/error_mapping.h"
@@ -35,13 +36,17 @@ grpc_slice SliceOf(const std::string& text) {
 // the stream's end. The reactors of the C++ layer need two more, and another thread for the end.
 class UnaryCall {
  public:
-  UnaryCall(UnaryCalls& calls, std::string_view method, const UnaryHandler& handler,
+  struct Method {
+    std::string_view name;
+    std::size_t max_request_bytes;
+    UnaryHandler handler;
+  };
+
+  UnaryCall(UnaryCalls& calls, const Method& method,
             const grpc::internal::MethodHandler::HandlerParameter& start)
-      : calls_(calls),
-        handler_(handler),
-        core_(start.call->call()),
-        release_(start.call_requester) {
-    call_.method = method;
+      : calls_(calls), method_(method), core_(start.call->call()), release_(start.call_requester) {
+    call_.method = method.name;
+    call_.reserve = [this](std::size_t bytes) { return Charge(bytes); };
     call_.context = static_cast<grpc::CallbackServerContext*>(start.server_context);
   }
 
@@ -120,11 +125,20 @@ class UnaryCall {
   absl::Status Handle() {
     return RunGuarded([&]() -> absl::Status {
       call_.request_bytes = request_.Length();
+      DROPOUTD_RETURN_IF_ERROR(CheckSize(request_.Length()));
       DROPOUTD_RETURN_IF_ERROR(Charge(request_.Length()));
-      DROPOUTD_RETURN_IF_ERROR(Inflate(request_, calls_.max_request_bytes_,
+      DROPOUTD_RETURN_IF_ERROR(Inflate(request_, method_.max_request_bytes,
                                        [&](std::size_t bytes) { return Charge(bytes); }));
-      return handler_(call_, request_, response_);
+      return method_.handler(call_, request_, response_);
     });
+  }
+
+  absl::Status CheckSize(std::size_t bytes) const {
+    if (bytes <= method_.max_request_bytes) return absl::OkStatus();
+    return MakeError(
+        Reason::kQuotaMessageBytes,
+        absl::StrCat("the request has ", bytes, " bytes, the most allowed for this RPC is ",
+                     method_.max_request_bytes));
   }
 
   absl::Status Charge(std::size_t bytes) {
@@ -165,7 +179,7 @@ class UnaryCall {
   }
 
   UnaryCalls& calls_;
-  const UnaryHandler& handler_;
+  const Method& method_;
   grpc_call* const core_;
   std::function<void()> release_;  // Gives up gRPC's part of the call.
   GatedCall call_;
@@ -185,22 +199,23 @@ class UnaryCall {
 };
 
 std::unique_ptr<grpc::internal::MethodHandler> UnaryCalls::HandlerOf(std::string_view method,
+                                                                     std::size_t max_request_bytes,
                                                                      UnaryHandler handler) {
   class Starter final : public grpc::internal::MethodHandler {
    public:
-    Starter(UnaryCalls& calls, std::string_view method, UnaryHandler handler)
-        : calls_(calls), method_(method), handler_(std::move(handler)) {}
+    Starter(UnaryCalls& calls, UnaryCall::Method method)
+        : calls_(calls), method_(std::move(method)) {}
 
     void RunHandler(const HandlerParameter& start) override {
-      (new UnaryCall(calls_, method_, handler_, start))->Start();
+      (new UnaryCall(calls_, method_, start))->Start();
     }
 
    private:
     UnaryCalls& calls_;
-    const std::string_view method_;
-    const UnaryHandler handler_;
+    const UnaryCall::Method method_;
   };
-  return std::make_unique<Starter>(*this, method, std::move(handler));
+  return std::make_unique<Starter>(
+      *this, UnaryCall::Method{method, max_request_bytes, std::move(handler)});
 }
 
 void UnaryCalls::RefuseArriving() {

@@ -30,12 +30,12 @@ class UnaryCall;
 // is known. Thread-safe; must outlive the calls.
 class UnaryCalls {
  public:
-  // `max_request_bytes`: of a request, when it is inflated.
-  UnaryCalls(CallGate& gate, std::size_t max_request_bytes)
-      : gate_(gate), max_request_bytes_(max_request_bytes) {}
+  explicit UnaryCalls(CallGate& gate) : gate_(gate) {}
 
-  // What gRPC runs for each call of `method`, which must outlive the calls.
+  // What gRPC runs for each call of `method`, which must outlive the calls. `max_request_bytes`: of
+  // a request, when it is inflated.
   std::unique_ptr<grpc::internal::MethodHandler> HandlerOf(std::string_view method,
+                                                           std::size_t max_request_bytes,
                                                            UnaryHandler handler);
 
   // Ends, with DRAINING, the calls whose requests are still arriving.
@@ -49,7 +49,6 @@ class UnaryCalls {
   void RemoveArriving(Place place);
 
   CallGate& gate_;
-  const std::size_t max_request_bytes_;
   std::mutex mutex_;
   std::list<UnaryCall*> arriving_;  // Those that wait for their requests.
 };

@@ -25,6 +25,15 @@ inline constexpr char kSession[] = "s";
 inline constexpr char kLayer[] = "drop";
 
 // An engine with the session "s" and its layer "drop", p = 0.3.
+// Memory without a ledger.
+inline absl::Status ReserveAnything(std::size_t) { return absl::OkStatus(); }
+
+inline absl::StatusOr<grpc::ByteBuffer> AnswerStep(const StepResources& resources, StepKind kind,
+                                                   std::string_view tenant,
+                                                   const grpc::ByteBuffer& request) {
+  return AnswerStep(resources, kind, tenant, request, ReserveAnything);
+}
+
 class EngineFixture {
  public:
   explicit EngineFixture(const Limits& limits = Limits()) : engine(limits), pool(64 << 20) {
