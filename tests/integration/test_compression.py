@@ -114,7 +114,7 @@ class BombTest(unittest.TestCase):
             for size, expected in [(most, (INVALID_ARGUMENT, "INVALID_REQUEST")),
                                    (most + 1, (RESOURCE_EXHAUSTED, "QUOTA_MESSAGE_BYTES"))]:
                 with self.subTest(size):
-                    answer = raw_call.call(server.address, "GetSession",
+                    answer = raw_call.call(server.address, "ImportSession",
                                            raw_call.gzip_zeros(size))
                     # Zeros are no message.
                     self.assertEqual(outcome(answer), expected)
