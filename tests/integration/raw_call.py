@@ -7,14 +7,12 @@ import socket
 import struct
 import zlib
 
-from slow_client import (DATA, GOAWAY, HEADERS, PREFACE, RST_STREAM, SETTINGS, WINDOW, WINDOW_UPDATE,
-                         frame, header)
+from http2_wire import (ACK, DATA, END_HEADERS, END_STREAM, FRAME_BYTES, GOAWAY, HEADERS,
+                        INITIAL_WINDOW_SIZE, MOST_WINDOW, PING, PREFACE, RST_STREAM, SETTINGS,
+                        SOCKET_SECONDS, WINDOW, WINDOW_UPDATE, call_headers, frame)
 
-END_STREAM, END_HEADERS, PADDED, PRIORITY = 0x1, 0x4, 0x8, 0x20
-MOST_WINDOW = 2**31 - 1
-FRAME_BYTES = 16384
+PADDED, PRIORITY = 0x8, 0x20
 STATIC_ENTRIES = 61  # Of HPACK's table (RFC 7541, appendix A).
-SOCKET_SECONDS = 120
 
 # codes: of gRPC. headers: the first ones, and trailers. messages: bodies without their five bytes.
 Answer = collections.namedtuple("Answer", ["code", "headers", "trailers", "messages"])
@@ -83,14 +81,11 @@ class RawCall:
         self._window = self._stream_window = WINDOW
         self._reader = HeaderReader()
         self._parts, self._data, self._ended = [], b"", False
-        fields = [(":method", "POST"), (":scheme", "http"), (":path", f"/{service}/{rpc}"),
-                  (":authority", "test"), ("te", "trailers"), ("content-type", "application/grpc"),
-                  *([("grpc-encoding", encoding)] if encoding else []), *metadata]
-        settings = struct.pack(">HI", 4, MOST_WINDOW)
+        settings = struct.pack(">HI", INITIAL_WINDOW_SIZE, MOST_WINDOW)
         self._socket.sendall(
             PREFACE + frame(SETTINGS, 0, 0, settings)
             + frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", MOST_WINDOW - WINDOW))
-            + frame(HEADERS, END_HEADERS, 1, b"".join(header(*field) for field in fields)))
+            + frame(HEADERS, END_HEADERS, 1, call_headers(rpc, metadata, encoding, service)))
 
     def __enter__(self):
         return self
@@ -144,20 +139,20 @@ class RawCall:
         kind, flags = head[3], head[4]
         stream = int.from_bytes(head[5:9], "big") & 0x7fffffff
         payload = self._in.read(int.from_bytes(head[:3], "big"))
-        if kind == SETTINGS and not flags & 1:
+        if kind == SETTINGS and not flags & ACK:
             for at in range(0, len(payload), 6):
                 number, value = struct.unpack(">HI", payload[at:at + 6])
-                if number == 4:
+                if number == INITIAL_WINDOW_SIZE:
                     self._stream_window += value - WINDOW
-            self._socket.sendall(frame(SETTINGS, 1, 0, b""))
+            self._socket.sendall(frame(SETTINGS, ACK, 0, b""))
         elif kind == WINDOW_UPDATE:
             increment = int.from_bytes(payload, "big") & 0x7fffffff
             if stream:
                 self._stream_window += increment
             else:
                 self._window += increment
-        elif kind == 6 and not flags & 1:  # PING
-            self._socket.sendall(frame(6, 1, 0, payload))
+        elif kind == PING and not flags & ACK:
+            self._socket.sendall(frame(PING, ACK, 0, payload))
         elif kind == HEADERS:
             if flags & (PADDED | PRIORITY) or not flags & END_HEADERS:
                 raise ValueError("headers of a kind that this client does not read")

@@ -5,25 +5,14 @@ import socket
 import struct
 import time
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 7, 8
-WINDOW = 65535  # Of a stream and a connection until SETTINGS say otherwise.
-
-
-def frame(kind, flags, stream, payload):
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(
-        ">I", stream) + payload
-
-
-def header(name, value):
-    """A literal header that is not indexed (RFC 7541, section 6.2.2)."""
-    return bytes([0, len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+from http2_wire import (ACK, DATA, END_HEADERS, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, PING, PREFACE,
+                        RST_STREAM, SETTINGS, WINDOW, WINDOW_UPDATE, call_headers, frame)
 
 
 class SlowCall:
     """One connection with one call, whose message says that it has `message_bytes`."""
 
-    def __init__(self, address, path, message_bytes):
+    def __init__(self, address, rpc, message_bytes):
         host, port = address.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)))
         self.socket.setblocking(False)
@@ -32,10 +21,8 @@ class SlowCall:
         self._in = b""
         self._out = b""
         self._window = self._stream_window = WINDOW
-        headers = b"".join(header(name, value) for name, value in [
-            (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "test"),
-            ("te", "trailers"), ("content-type", "application/grpc")])
-        self._out += PREFACE + frame(SETTINGS, 0, 0, b"") + frame(HEADERS, 0x4, 1, headers)
+        self._out += PREFACE + frame(SETTINGS, 0, 0, b"") + frame(
+            HEADERS, END_HEADERS, 1, call_headers(rpc))
         self._send_data(b"\0" + struct.pack(">I", message_bytes))
 
     def pump(self, count):
@@ -80,20 +67,20 @@ class SlowCall:
             self._in = self._in[9 + size:]
 
     def _take(self, kind, flags, stream, payload):
-        if kind == SETTINGS and not flags & 1:
+        if kind == SETTINGS and not flags & ACK:
             for at in range(0, len(payload), 6):
                 number, value = struct.unpack(">HI", payload[at:at + 6])
-                if number == 4:  # INITIAL_WINDOW_SIZE
+                if number == INITIAL_WINDOW_SIZE:
                     self._stream_window += value - WINDOW
-            self._out += frame(SETTINGS, 1, 0, b"")
+            self._out += frame(SETTINGS, ACK, 0, b"")
         elif kind == WINDOW_UPDATE:
             increment = int.from_bytes(payload, "big") & 0x7fffffff
             if stream:
                 self._stream_window += increment
             else:
                 self._window += increment
-        elif kind == 6 and not flags & 1:  # PING
-            self._out += frame(6, 1, 0, payload)
+        elif kind == PING and not flags & ACK:
+            self._out += frame(PING, ACK, 0, payload)
         elif kind in (RST_STREAM, GOAWAY):
             raise ConnectionError("the server has ended the call")
 

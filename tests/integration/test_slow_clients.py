@@ -52,7 +52,7 @@ class SlowClientsTest(unittest.TestCase):
                         self.assertIn(error.code(), (grpc.StatusCode.UNAVAILABLE,
                                                      grpc.StatusCode.RESOURCE_EXHAUSTED))
 
-            calls = [SlowCall(server.address, "/dropout.v1.DropoutService/Forward", MESSAGE_BYTES)
+            calls = [SlowCall(server.address, "Forward", MESSAGE_BYTES)
                      for _ in range(CONNECTIONS)]
             try:
                 send_slowly(calls, BYTES_PER_SECOND, SECONDS, tick)
