@@ -10,6 +10,7 @@ larger of 100 ms and twice the victim's own, and an exit within drain_timeout an
 As a program (attack.py MODULE FUNCTION ARGUMENTS): runs the function, and prints what it returns.
 """
 
+import collections
 import importlib
 import json
 import os
@@ -175,6 +176,8 @@ class AttackTest(unittest.TestCase):
         failed = [what for _, _, what in alone + attacked if what != "OK"]
         self.line += (f" victim {len(attacked)} calls, {len(failed)} failed, "
                       f"p99 {slow * 1e3:.0f} ms (alone {own * 1e3:.0f});")
+        if failed:
+            self.line += f" {collections.Counter(failed).most_common(2)};"
         with self.subTest("the victim's calls"):
             self.assertGreater(len(attacked), 0)
             self.assertEqual(failed[:3], [])

@@ -66,6 +66,7 @@ class Connection:
         self.socket.settimeout(None)
         self.frames = collections.Counter()  # That came, by kind.
         self.ended = threading.Event()  # The server has closed it.
+        self.acknowledged = threading.Event()  # It has the server's limits, and the server knows.
         self._acknowledge = acknowledge
         self._next = 1
         self._lock = threading.Lock()
@@ -121,6 +122,7 @@ class Connection:
                 self.frames[kind] += 1
                 if self._acknowledge and kind in (SETTINGS, PING) and not flags & ACK:
                     self._write(frame(kind, ACK, 0, payload if kind == PING else b""))
+                    self.acknowledged.set()
         except (OSError, ValueError):
             pass
         self.ended.set()

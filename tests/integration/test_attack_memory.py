@@ -79,7 +79,7 @@ class AttackMemoryTest(attack.AttackTest):
 
     def test_noise_ahead_of_data(self):
         self.serve()
-        self.attack(announce, shape=[1 << 27, 4, 4])
+        self.attack(announce, shape=[MASK_ELEMENTS // 4, 4, 4])
 
     def ask_and_leave(self, rpc, request, reads, connections=UNREAD_CONNECTIONS):
         self.attack(leave_unread, rpc=rpc, request=request.SerializeToString().hex(),

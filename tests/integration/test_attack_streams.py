@@ -15,6 +15,7 @@ from security_helpers import bearer
 
 BATCH = 500  # Streams in one write.
 FLOOD_DESCRIPTORS = 200
+CONNECT_SECONDS = 10
 
 
 def flood(address, token, seconds, reset, with_token=False, acknowledge=True, rpc="GetServerInfo"):
@@ -24,6 +25,8 @@ def flood(address, token, seconds, reset, with_token=False, acknowledge=True, rp
     while time.monotonic() < end:
         connection = Connection(address, acknowledge=acknowledge)
         connections += 1
+        if acknowledge:
+            connection.acknowledged.wait(CONNECT_SECONDS)  # From here on the limit holds.
         try:
             while time.monotonic() < end and not connection.ended.is_set():
                 connection.calls(BATCH, headers, b"", reset)
@@ -145,23 +148,23 @@ class LimitTest(attack.AttackTest):
                 pb.GetServerInfoRequest(), metadata=self.metadata, timeout=60) for _ in range(150)]
             self.assertEqual([call.exception() for call in calls], [None] * 150)
 
-    def test_streams_over_the_limit_are_refused(self):
+    def test_streams_over_the_limit_end_the_connection(self):
         """Of a client that does not keep to it, once it has acknowledged it."""
         self.serve("--max_concurrent_streams=10")
         headers = call_headers("Exchange", self.metadata)
         with Connection(self.server.address) as connection:
-            connection.call(headers, end=False)
-            self.await_streams(1)
-            for _ in range(49):
+            self.assertTrue(connection.acknowledged.wait(60))
+            for count in range(1, 11):
                 connection.call(headers, end=False)
-            self.await_streams(10)
-            with Client(self.server.address, use_local_subchannel_pool=1) as client:
-                client.call("GetServerInfo", pb.GetServerInfoRequest(), metadata=self.metadata)
-            self.assertEqual(self.server.metric("dropoutd_streams"), 10)
+                self.await_streams(count)
+            self.assertFalse(connection.ended.is_set())
+            connection.call(headers, end=False)
+            self.assertTrue(connection.ended.wait(60))
+            self.await_streams(0)
 
     def await_streams(self, count):
         deadline = time.monotonic() + 60
-        while self.server.metric("dropoutd_streams") < count:
+        while self.server.metric("dropoutd_streams") != count:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
 
