@@ -111,12 +111,13 @@ Server::Server(const Flags& flags, std::unique_ptr<Security> security, std::uniq
                                                             : nullptr),
       engine_(flags.limits, Clock::System(), store_.get()),
       admission_(flags.admission, flags.tenant_admission),
-      gate_(security_->authenticator(), admission_, monitor_.get()),
+      acceptor_(ConnectionLimit(flags),
+                static_cast<std::size_t>(flags.connections.max_concurrent_streams)),
+      gate_(security_->authenticator(), admission_, monitor_.get(), acceptor_.connections()),
       service_(engine_, gate_,
                {kVersion, store_ == nullptr ? "memory" : std::string(store_->kind()),
                 kernels::SimdTarget(), kernels::SimdTargets(), flags.max_message_bytes,
-                flags.admission.bytes_in_flight}),
-      acceptor_(ConnectionLimit(flags)) {}
+                flags.admission.bytes_in_flight}) {}
 
 // Each region holds a descriptor, and most are left for connections.
 std::size_t RegionLimit() {
@@ -219,11 +220,14 @@ MetricFamilies Server::Metrics() {
       MakeGauge("dropoutd_streams", "Open streams",
                 {{{}, static_cast<double>(admission_.streams())}}),
       MakeGauge("dropoutd_connections", "Open connections",
-                {{{}, static_cast<double>(acceptor_.connections())}}),
+                {{{}, static_cast<double>(acceptor_.connections().Count())}}),
       MakeGauge("dropoutd_max_connections", "Most connections at once",
-                {{{}, static_cast<double>(acceptor_.max_connections())}}),
+                {{{}, static_cast<double>(acceptor_.connections().limit())}}),
       MakeCounter("dropoutd_connections_refused_total", "Connections above that, closed at once",
                   {{{}, static_cast<double>(acceptor_.refused())}}),
+      MakeCounter("dropoutd_connections_closed_for_abuse_total",
+                  "Connections closed because their clients do not keep to HTTP/2's limits",
+                  {{{}, static_cast<double>(acceptor_.connections().abused())}}),
       MakeGauge("dropoutd_stuck_calls", "Calls that work without a sign of life",
                 {{{}, static_cast<double>(watchdog_->stuck())}}),
       MakeGauge("dropoutd_memory_bound_bytes", "What the limits on memory add up to",

@@ -65,11 +65,11 @@ class Server {
   const std::unique_ptr<StoreWatch> store_watch_;  // Null unless both are there.
   Engine engine_;
   Admission admission_;
+  Acceptor acceptor_;
   Gate gate_;
   DropoutService service_;
   std::vector<std::string> addresses_;
   std::unique_ptr<grpc::Server> server_;
-  Acceptor acceptor_;
   std::unique_ptr<Watchdog> watchdog_;
   std::unique_ptr<Ticker> memory_release_;
   std::unique_ptr<Ticker> stream_ends_;  // Null where connections may grow old.

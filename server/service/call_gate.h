@@ -32,6 +32,7 @@ struct GatedCall {
   std::function<absl::Status(std::size_t)> reserve;  // Of a unary call: see Reserve.
 
   // Set by Enter, whether it admits the call or not.
+  std::string peer;        // The client's end of the connection, as gRPC names it.
   std::string tenant;      // Whose sessions the call sees; empty where there are no tenants.
   std::string request_id;  // Names the call in logs and to the client.
   std::string trace_id;    // Of the W3C trace that the call belongs to, or empty.

@@ -47,6 +47,10 @@ absl::Status Gate::Identify(GatedCall& call) const {
 absl::Status Gate::Enter(GatedCall& call) {
   call.start = std::chrono::steady_clock::now();
   NameCall(call);
+  if (call.stream == nullptr) {
+    call.peer = call.context->peer();
+    connections_.CallBegins(call.peer);
+  }
   DROPOUTD_RETURN_IF_ERROR(Identify(call));
   DROPOUTD_RETURN_IF_ERROR(admission_.Enter(AdmittanceOf(call, call.request_bytes), call.start));
   call.admitted = true;
@@ -55,6 +59,7 @@ absl::Status Gate::Enter(GatedCall& call) {
 }
 
 void Gate::Leave(const GatedCall& call) {
+  if (call.stream == nullptr) connections_.CallEnds(call.peer);
   if (call.admitted) admission_.Leave(AdmittanceOf(call, call.charged_bytes));
 }
 

@@ -5,6 +5,7 @@
 #include "server/main/auth/authenticator.h"
 #include "server/main/gate/admission.h"
 #include "server/main/gate/call_log.h"
+#include "server/main/listen/connection_table.h"
 #include "server/main/metrics/monitor.h"
 #include "server/service/call_gate.h"
 
@@ -14,8 +15,12 @@ namespace dropoutd {
 class Gate final : public CallGate {
  public:
   // `monitor` may be null: then nothing is counted.
-  Gate(const Authenticator& authenticator, Admission& admission, Monitor* monitor)
-      : authenticator_(authenticator), admission_(admission), monitor_(monitor) {}
+  Gate(const Authenticator& authenticator, Admission& admission, Monitor* monitor,
+       ConnectionTable& connections)
+      : authenticator_(authenticator),
+        admission_(admission),
+        monitor_(monitor),
+        connections_(connections) {}
 
   absl::Status Enter(GatedCall& call) override;
   void Answer(const GatedCall& call, const absl::Status& outcome) override;
@@ -29,6 +34,7 @@ class Gate final : public CallGate {
   const Authenticator& authenticator_;
   Admission& admission_;
   Monitor* const monitor_;
+  ConnectionTable& connections_;
   CallLog log_;
 };
 

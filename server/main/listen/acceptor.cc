@@ -22,6 +22,7 @@ constexpr std::chrono::milliseconds kPause{20};
 constexpr std::chrono::seconds kUntilNotAccepting{10};
 constexpr std::chrono::seconds kBetweenLogs{10};
 constexpr std::chrono::milliseconds kBetweenLooks{5};
+constexpr std::chrono::milliseconds kBetweenSenders{100};
 
 constexpr char kAdvice[] =
     "raise the limit of open files (systemd: LimitNOFILE=, Compose: ulimits, shell: ulimit -n) and "
@@ -65,12 +66,15 @@ void Acceptor::Start(OnChange on_change) {
   wake_ = eventfd(0, EFD_CLOEXEC);
   spare_ = OpenSpare();
   thread_ = std::thread([this] { Run(); });
+  looks_ =
+      std::make_unique<Ticker>(kBetweenSenders, [this] { connections_.CloseSenselessSenders(); });
 }
 
 void Acceptor::Stop() {
   if (!thread_.joinable()) return;
   eventfd_write(wake_, 1);
   thread_.join();
+  looks_.reset();
   listeners_.clear();
   sockets_.clear();
   close(wake_);

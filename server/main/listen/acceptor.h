@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "server/base/ticker.h"
 #include "server/main/listen/connection_table.h"
 #include "server/main/listen/listening_sockets.h"
 
@@ -31,8 +32,9 @@ class Acceptor {
   // Called from the acceptor's thread when accepting() has changed.
   using OnChange = std::function<void()>;
 
-  // `max_connections`: of all listeners together.
-  explicit Acceptor(std::size_t max_connections) : connections_(max_connections) {}
+  // `max_connections`: of all listeners together. `max_calls`: of one connection.
+  Acceptor(std::size_t max_connections, std::size_t max_calls)
+      : connections_(max_connections, max_calls) {}
   ~Acceptor() { Stop(); }
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
@@ -52,8 +54,7 @@ class Acceptor {
 
   // Not when connections have come and for ten seconds there was no descriptor for them.
   bool accepting() const { return accepting_; }
-  std::size_t connections() { return connections_.Count(); }
-  std::size_t max_connections() const { return connections_.limit(); }
+  ConnectionTable& connections() { return connections_; }
 
   // Connections that were closed at once, because of the limit or for want of a descriptor.
   std::uint64_t refused() const { return refused_; }
@@ -87,6 +88,7 @@ class Acceptor {
   std::atomic<bool> accepting_{true};
   std::atomic<std::uint64_t> refused_{0};
   std::thread thread_;
+  std::unique_ptr<Ticker> looks_;  // At what connections do.
 };
 
 }  // namespace dropoutd
