@@ -67,7 +67,7 @@ absl::Status ExchangeOperations::Take(const grpc::ByteBuffer& bytes, Answers& an
       DROPOUTD_ASSIGN_OR_RETURN(held, HeldBytes::OfPiece(operation_->pass, bytes.Length()));
       held = Keep(std::move(held));
       return Continue(
-          message, [&held](std::size_t size) { return held->Grow(size); }, messages);
+          message, [&held](std::size_t more) { return held->Grow(more); }, messages);
     });
   }
   is_discarding_ = idle() && message.has_more;
@@ -87,7 +87,7 @@ void ExchangeOperations::Begin(const Received& received, ExchangeMessage& messag
     DROPOUTD_RETURN_IF_ERROR(operation_->pass->status());
     held = HeldBytes::OfFirst(operation_->pass);
     DROPOUTD_RETURN_IF_ERROR(BeginStep(
-        received, message, [&held](std::size_t size) { return held->Grow(size); }, messages));
+        received, message, [&held](std::size_t more) { return held->Grow(more); }, messages));
     held = Keep(std::move(held));
     return absl::OkStatus();
   });

@@ -56,7 +56,8 @@ class DrainingTest : public testing::Test {
   Engine engine_{Limits{}};
   const Authenticator authenticator_{Credential::kNone};
   Admission admission_{{}, {}};
-  Gate gate_{authenticator_, admission_, nullptr};
+  ConnectionTable connections_{10, 100};
+  Gate gate_{authenticator_, admission_, nullptr, connections_};
   DropoutService service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::DropoutService::Stub> stub_;
