@@ -104,6 +104,19 @@ void AddErases(const StoreChange& change, const std::vector<FieldRange>& erases,
   }
 }
 
+// Nothing but one field is written.
+bool WritesOne(const StoreChange& change) {
+  return !change.makes.has_value() && !change.limit.has_value() && change.parts.empty() &&
+         change.erases.empty() && change.writes.size() == 1 &&
+         change.writes.front().value.has_value();
+}
+
+void AddWriteOne(const StoreChange& change, ArgumentList& list) {
+  const FieldWrite& write = change.writes.front();
+  list.Add("w", write.name, RedisField(change.token, write.name, *write.value),
+           write.replaces.Bytes());
+}
+
 }  // namespace
 
 std::string StubDocument() { return Frame("document", "\x02"); }
@@ -120,13 +133,17 @@ RedisCall CommitCallOf(const RedisKeys& keys, const StoreChange& change,
   }
   call.deadline = kDeadlineArgument;
   call.is_write = true;
-  const std::vector<FieldRange> erases = Disjoint(change.erases);
   ArgumentList list(call.arguments);
   list.Add(keys.session, change.token.Bytes(), change.incarnation.Bytes(), "");
   list.Add(change.expected.has_value() ? change.expected->Bytes() : "");
   list.Add(change.ttl.has_value()
                ? absl::StrCat(std::chrono::ceil<std::chrono::milliseconds>(*change.ttl).count())
                : "");
+  if (WritesOne(change)) {
+    AddWriteOne(change, list);
+    return call;
+  }
+  const std::vector<FieldRange> erases = Disjoint(change.erases);
   AddMaking(change, elsewhere, list);
   AddLimit(change, list);
   list.AddNumber(change.most_erased);

@@ -4,11 +4,19 @@
 
 namespace dropoutd {
 
-// What all of them begin with: Redis's clock, tokens, ends, snapshots. Names no key and calls
-// nothing by itself.
+// What all of them begin with: Redis's clock and names of keys. Names no key and calls nothing by
+// itself.
+extern const char kLuaFirst[];
+
+// What is done most, the shortest way, where nothing stands in its way; else it does nothing, and
+// what follows finds out the rest.
+extern const char kLuaWriteOne[];
+extern const char kLuaQuerySame[];
+
+// Then tokens, ends, snapshots; as the first.
 extern const char kLuaCommon[];
 
-// Each without what is common; redis_scripts.h says what it takes and answers.
+// Each without what comes before it; redis_scripts.h says what it takes and answers.
 extern const char kLuaCommit[];
 extern const char kLuaStage[];
 extern const char kLuaEraseRange[];

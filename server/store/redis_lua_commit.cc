@@ -12,22 +12,27 @@ if refused then return refused end
 -- What the arguments name.
 local at = 18
 local function counted() at = at + 1; return tonumber(ARGV[at - 1]) end
-local parts, erases, writes = {}, {}, {}
-for i = 1, counted() do
-  parts[i] = {name = ARGV[at], value = ARGV[at + 1]}
-  at = at + 2
-end
-for i = 1, counted() do
-  erases[i] = {first = ARGV[at], last = ARGV[at + 1], in_first = ARGV[at + 2],
-               in_last = ARGV[at + 3]}
-  at = at + 4
-end
-for i = 1, counted() do
-  local flags = ARGV[at + 3]
-  writes[i] = {name = ARGV[at], value = ARGV[at + 1], replaces = ARGV[at + 2],
-               removes = string.find(flags, 'r') ~= nil, limited = string.find(flags, 'l') ~= nil,
-               erased = string.find(flags, 'e') ~= nil}
-  at = at + 4
+local parts, erases, writes, most_erased, most_fields = {}, {}, {}, 0, ''
+if ARGV[7] == 'w' then
+  writes[1] = {name = ARGV[8], value = ARGV[9], replaces = ARGV[10]}
+else
+  most_fields, most_erased = ARGV[16], tonumber(ARGV[17])
+  for i = 1, counted() do
+    parts[i] = {name = ARGV[at], value = ARGV[at + 1]}
+    at = at + 2
+  end
+  for i = 1, counted() do
+    erases[i] = {first = ARGV[at], last = ARGV[at + 1], in_first = ARGV[at + 2],
+                 in_last = ARGV[at + 3]}
+    at = at + 4
+  end
+  for i = 1, counted() do
+    local flags = ARGV[at + 3]
+    writes[i] = {name = ARGV[at], value = ARGV[at + 1], replaces = ARGV[at + 2],
+                 removes = string.find(flags, 'r') ~= nil, limited = string.find(flags, 'l') ~= nil,
+                 erased = string.find(flags, 'e') ~= nil}
+    at = at + 4
+  end
 end
 local renames = makes or #parts > 0 or #erases > 0
 
@@ -105,9 +110,9 @@ end
 local free, found = true, {'occupied', time}
 for _, write in ipairs(writes) do
   write.before = redis.call('HGET', f, write.name)
-  local is = makes and NONE or token_of(write.before, genesis)
+  local is, replaces = makes and NONE or token_of(write.before, genesis), write.replaces
   found[#found + 1] = is
-  free = free and is == write.replaces
+  free = free and is == replaces
 end
 if not free then
   local erased = made()
@@ -118,8 +123,8 @@ end
 -- The counts of fields.
 local erased = 0
 for _, each in ipairs(erases) do erased = erased + redis.call('ZLEXCOUNT', n, each.first, each.last) end
-if erased > tonumber(ARGV[17]) then return {'too_many', time, erased} end
-if ARGV[16] ~= '' then
+if erased > most_erased then return {'too_many', time, erased} end
+if most_fields ~= '' then
   local before = redis.call('ZLEXCOUNT', n, ARGV[14], ARGV[15])
   local after, adds = before, makes
   for _, each in ipairs(erases) do
@@ -139,7 +144,7 @@ if ARGV[16] ~= '' then
       end
     end
   end
-  if adds and after > tonumber(ARGV[16]) then return {'full', time, before} end
+  if adds and after > tonumber(most_fields) then return {'full', time, before} end
 end
 
 -- Aside, for who reads a snapshot.

@@ -6,7 +6,7 @@ namespace dropoutd {
 // changed before the last read that can fail: while a cluster moves a slot, a key that is not here
 // stops a script where it is touched. So texts are added before others are taken away, and those
 // all at once: a key that has become empty is gone.
-const char kLuaCommon[] = R"lua(
+const char kLuaFirst[] = R"lua(
 local NONE = string.rep('\0', 16)
 local TOMBSTONE_MS, LONGEST_DEADLINE_MS, SNAPSHOT_MS = 30000, 10000, 60000
 
@@ -24,15 +24,14 @@ local function untimely(time, deadline)
   return false
 end
 
-local function hex(bytes)
-  return (string.gsub(bytes, '.', function(c) return string.format('%02x', string.byte(c)) end))
-end
-
 -- What the keys of an incarnation's fields begin with; d is the session's.
 local function base_of(d, incarnation)
-  return string.sub(d, 1, -2) .. hex(incarnation) .. ':'
+  local hex = string.format(string.rep('%02x', #incarnation), string.byte(incarnation, 1, -1))
+  return string.sub(d, 1, -2) .. hex .. ':'
 end
+)lua";
 
+const char kLuaCommon[] = R"lua(
 local function is_live(value) return value and #value ~= 17 end
 
 -- A field's token. `genesis`: what those have that were staged.

@@ -9,20 +9,21 @@ namespace {
 
 // The first line has a replica refuse the script, also where it would only read: what was a primary
 // must not go on answering.
-RedisScript Script(const char* source) {
-  return RedisScript(std::string("#!lua\n") + kLuaCommon + source);
+RedisScript Script(const char* source, const char* shortest = "") {
+  return RedisScript(std::string("#!lua\n") + kLuaFirst + shortest + kLuaCommon + source);
 }
 
 // One that a Redis without memory runs too.
-RedisScript AlwaysRun(const char* source) {
-  return RedisScript(std::string("#!lua flags=allow-oom\n") + kLuaCommon + source);
+RedisScript AlwaysRun(const char* source, const char* shortest = "") {
+  return RedisScript(std::string("#!lua flags=allow-oom\n") + kLuaFirst + shortest + kLuaCommon +
+                     source);
 }
 
 }  // namespace
 
 const RedisScripts& Scripts() {
   static const RedisScripts* const scripts = new RedisScripts{
-      .commit = Script(kLuaCommit),
+      .commit = Script(kLuaCommit, kLuaWriteOne),
       .commit_removal = AlwaysRun(kLuaCommit),
       .stage = Script(kLuaStage),
       .erase_range = AlwaysRun(kLuaEraseRange),
@@ -30,7 +31,7 @@ const RedisScripts& Scripts() {
       .set_aside = AlwaysRun(kLuaSetAside),
       .move = AlwaysRun(kLuaMove),
       .sweep = AlwaysRun(kLuaSweep),
-      .query = AlwaysRun(kLuaQuery),
+      .query = AlwaysRun(kLuaQuery, kLuaQuerySame),
       .tokens = AlwaysRun(kLuaTokens),
       .list = AlwaysRun(kLuaList),
       .count = AlwaysRun(kLuaCount),

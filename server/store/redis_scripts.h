@@ -32,8 +32,9 @@ namespace dropoutd {
 // write whose deadline has passed, or is too far ahead, answers late or early.
 struct RedisScripts {
   // KEYS: the session's; to make one outside of a cluster, also keys and expiry of format 1.
-  // ARGV: K, token, incarnation, deadline, expected token, ttl or "", "1" to make it,
-  // first and last bound of the tenant's keys, most sessions of it, most of all, and how many of
+  // ARGV: K, token, incarnation, deadline, expected token, ttl or "", and of a change that writes
+  // one field and nothing else "w", and its name, value as it shall stand, and token to replace; of
+  // others "1" to make the session, first and last bound of the tenant's keys, most sessions of it, most of all, and how many of
   // both there are elsewhere; first and last bound and most fields of the limit, or three "";
   // most fields to erase; number of parts, and each one's name and framed value or "";
   // number of ranges to erase, disjoint, and each one's bounds, and those of what it has in common

@@ -84,7 +84,7 @@ const std::vector<Mutation>& StoreMutations() {
        "  if write.removes then\n    removed",
        "  if write.removes then\n    redis.call('HDEL', f, write.name)\n    removed",
        {}},
-      {"NothingIsReplacedByName", "free = free and is == write.replaces", "", {}},
+      {"NothingIsReplacedByName", "is == replaces", "true", {}},
       // A count is not an identity; a write to another's session.
       {"AnyTokenWillDo", "if expected ~= '' and expected ~= head[1] then", "if false then", {}},
       {"AnyRemovalWillDo", "if expected ~= '' and expected ~= removal then", "if false then", {}},
