@@ -52,12 +52,14 @@ absl::Status StoreRepository::StageAll(std::string_view key, Token incarnation,
   return Translate(store_.Stage(key, incarnation, std::move(some)), key);
 }
 
-// ABORTED, with no reason, if there is a session, or one was removed: then `removal` names that.
+// `staged`: how many fields were. `removal`: the one that it replaces. ABORTED, with no reason, if
+// there is a session, or another was removed: then `removal` names that.
 absl::StatusOr<FoundSession> StoreRepository::Make(const std::string& key, const SharedImage& image,
-                                                   Token replaces, Token& removal) {
+                                                   std::uint64_t staged, Token& removal) {
   StoreChange change = ChangeTo(*image);
   const Token token = change.token;
-  change.expected = replaces;
+  change.expected = removal;
+  change.staged = staged;
   const std::string tenant(TenantOf(key));
   change.makes = SessionLimit{tenant.empty() ? "" : SessionKey(tenant, ""),
                               limits_.tenant_max_sessions, limits_.max_sessions};
@@ -71,6 +73,10 @@ absl::StatusOr<FoundSession> StoreRepository::Make(const std::string& key, const
   // What the store counted are those of all tenants.
   if (result->outcome == StoreOutcome::kFullOfSessions) {
     return QuotaError(SessionTerms(limits_), QuotaLimit::kTotal, 1, std::nullopt);
+  }
+  if (result->outcome == StoreOutcome::kStagedLost) {
+    return MakeError(Reason::kStoreUnavailable,
+                     "the store has lost a part of what the session was to hold; repeat the call");
   }
   if (result->outcome != StoreOutcome::kDone) {
     removal = result->exists ? Token() : result->token;
@@ -86,6 +92,7 @@ absl::StatusOr<FoundSession> StoreRepository::Make(const std::string& key, const
 absl::StatusOr<FoundSession> StoreRepository::Create(const std::string& key, SharedImage image,
                                                      IsSame is_same, Copied* copied) {
   bool is_staged = copied == nullptr;
+  const std::uint64_t staged = is_staged ? 0 : copied->fields.size();
   Token removal;
   for (int i = 0; i < kMostTries; ++i) {
     const auto found = Find(key);
@@ -98,7 +105,7 @@ absl::StatusOr<FoundSession> StoreRepository::Create(const std::string& key, Sha
       DROPOUTD_RETURN_IF_ERROR(StageAll(key, image->incarnation, std::move(copied->fields)));
     }
     const std::lock_guard gate(GateOf(key));
-    auto made = Make(key, image, removal, removal);
+    auto made = Make(key, image, staged, removal);
     // Made meanwhile: by this call's own first attempt, perhaps.
     if (made.ok() || !absl::IsAborted(made.status())) return made;
   }

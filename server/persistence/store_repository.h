@@ -84,7 +84,7 @@ class StoreRepository final : public Repository {
                                          std::size_t keep);
   absl::Status StageAll(std::string_view key, Token incarnation, std::vector<StoreField> fields);
   absl::StatusOr<FoundSession> Make(const std::string& key, const SharedImage& image,
-                                    Token replaces, Token& removal);
+                                    std::uint64_t staged, Token& removal);
   absl::StatusOr<SharedImage> ChangeCopy(const std::shared_ptr<Session>& session, Next make);
   absl::StatusOr<bool> CommitNext(const std::shared_ptr<Session>& session,
                                   const SharedVersion& version, SharedImage next);

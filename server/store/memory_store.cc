@@ -103,7 +103,11 @@ StoreResult MemoryStore::Make(std::string_view key, StoreChange& change) {
   session.incarnation = change.incarnation;
   if (const auto refused = CheckWrites(session, change)) return *refused;
   const auto staged = staged_.find({std::string(key), change.incarnation});
-  if (staged != staged_.end() && staged->second.end > now_()) {
+  const bool is_staged = staged != staged_.end() && staged->second.end > now_();
+  if ((is_staged ? staged->second.fields.size() : 0) < change.staged) {
+    return Refused(StoreOutcome::kStagedLost);
+  }
+  if (is_staged) {
     for (const auto& [name, value] : staged->second.fields) {
       session.fields[name] = {value, change.token};
     }

@@ -160,6 +160,7 @@ RedisCall CommitCallOf(const RedisKeys& keys, const StoreChange& change,
              write.replaces.Bytes(), Flags(write, change, erases));
   }
   list.Add(StubDocument());
+  list.AddNumber(change.staged);
   return call;
 }
 
@@ -178,6 +179,7 @@ absl::StatusOr<StoreResult> CommitResultOf(const RedisCall& call, const RedisVal
   if (word == "too_many") return Refused(StoreOutcome::kTooMany, count);
   if (word == "full") return Refused(StoreOutcome::kFull, count);
   if (word == "tenant_full") return Refused(StoreOutcome::kTenantFull, count);
+  if (word == "staged_lost") return Refused(StoreOutcome::kStagedLost);
   if (word == "full_of_sessions") return Refused(StoreOutcome::kFullOfSessions, count);
   if (word != "occupied") return RedisNonsense();
   StoreResult occupied = Refused(StoreOutcome::kOccupied);

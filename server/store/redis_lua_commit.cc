@@ -121,6 +121,10 @@ if not free then
 end
 
 -- The counts of fields.
+local staged = makes and tonumber(ARGV[at + 1]) or 0
+if staged > 0 and (redis.call('HLEN', f) < staged or redis.call('ZCARD', n) < staged) then
+  return {'staged_lost', time}
+end
 local erased = 0
 for _, each in ipairs(erases) do erased = erased + redis.call('ZLEXCOUNT', n, each.first, each.last) end
 if erased > most_erased then return {'too_many', time, erased} end

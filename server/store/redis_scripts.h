@@ -40,9 +40,9 @@ struct RedisScripts {
   // number of ranges to erase, disjoint, and each one's bounds, and those of what it has in common
   // with the limit, or two ""; number of writes, and each one's name, value as it shall stand,
   // token to replace, and flags (r: removes, l: within the limit, e: within a range to erase);
-  // the stub's document.
+  // the stub's document, and the number of fields that were staged.
   // Answers ok, token, erased; absent; bad; old (a session of format 1 is there); conflict, token,
-  // whether it exists; occupied, tokens...; too_many, tenant_full, full_of_sessions, full, count.
+  // whether it exists; staged_lost; occupied, tokens...; too_many, tenant_full, full_of_sessions, full, count.
   RedisScript commit;
   RedisScript commit_removal;  // The same, for what a full Redis must not refuse.
 

@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
 #include "server/store/change_log.h"
 #include "server/store/framing.h"
@@ -181,9 +183,9 @@ absl::StatusOr<StoreResult> SqliteChanges::Make(const std::string& key, const St
   std::vector<Field> fields(change.writes.size());
   refused = CheckWrites(change, fields);
   if (refused.has_value()) return *std::move(refused);
-  DROPOUTD_ASSIGN_OR_RETURN(const std::int64_t staged,
-                            FindStaged(key + change.incarnation.Bytes()));
-  row.id = staged;
+  DROPOUTD_ASSIGN_OR_RETURN(const Staged staged, FindStaged(key + change.incarnation.Bytes()));
+  if (staged.count < change.staged) return Refused(StoreOutcome::kStagedLost);
+  row.id = staged.id;
   row.made = change.token;
   DROPOUTD_ASSIGN_OR_RETURN(fields, FindFields(row, change));
   DROPOUTD_ASSIGN_OR_RETURN(refused, CheckErases(row, change));
@@ -196,7 +198,7 @@ absl::StatusOr<StoreResult> SqliteChanges::Make(const std::string& key, const St
   if (old.id != 0) {
     DROPOUTD_RETURN_IF_ERROR(RemoveRow(old.id, std::string_view(key), MostFields()).status());
   }
-  DROPOUTD_ASSIGN_OR_RETURN(row.id, InsertRow(key, change, staged));
+  DROPOUTD_ASSIGN_OR_RETURN(row.id, InsertRow(key, change, staged.id));
   ++count_change_;
   counts_.AddSession(key);
   DROPOUTD_RETURN_IF_ERROR(WriteParts(row, change));
@@ -222,18 +224,20 @@ absl::StatusOr<std::optional<StoreResult>> SqliteChanges::CheckMaking(const std:
   return Refusal();
 }
 
-absl::StatusOr<std::int64_t> SqliteChanges::FindStaged(const std::string& staged) {
-  std::int64_t id = 0;
+absl::StatusOr<SqliteChanges::Staged> SqliteChanges::FindStaged(const std::string& staged) {
+  Staged found;
   bool has_expired = false;
   SqliteStatement& find = statements_.find_staged;
   if (find.Bind(1, staged).Step()) {
-    id = find.Integer(0);
+    found.id = find.Integer(0);
     has_expired = find.Integer(1) <= clock_.Read();
+    const std::string_view count = find.Blob(2);
+    (void)absl::SimpleAtoi(absl::string_view(count.data(), count.size()), &found.count);
   }
   DROPOUTD_RETURN_IF_ERROR(find.Reset());
-  if (!has_expired) return id;
-  DROPOUTD_RETURN_IF_ERROR(RemoveRow(id, std::nullopt, MostFields()).status());
-  return std::int64_t{0};
+  if (!has_expired) return found;
+  DROPOUTD_RETURN_IF_ERROR(RemoveRow(found.id, std::nullopt, MostFields()).status());
+  return Staged();
 }
 
 absl::StatusOr<std::int64_t> SqliteChanges::InsertRow(const std::string& key,
@@ -362,12 +366,16 @@ absl::StatusOr<StoreResult> SqliteChanges::Stage(const std::string& key, Token i
                                                  const std::vector<StoreField>& fields) {
   const std::string staged = key + incarnation.Bytes();
   const std::int64_t expire = clock_.After(kStagedLife);
-  DROPOUTD_ASSIGN_OR_RETURN(std::int64_t id, FindStaged(staged));
+  DROPOUTD_ASSIGN_OR_RETURN(const Staged found, FindStaged(staged));
+  const std::string count = absl::StrCat(found.count + fields.size());
+  std::int64_t id = found.id;
   if (id != 0) {
-    DROPOUTD_RETURN_IF_ERROR(statements_.update_expire.Bind(1, expire).Bind(2, id).Run());
+    SqliteStatement& update = statements_.update_staged;
+    DROPOUTD_RETURN_IF_ERROR(update.Bind(1, expire).Bind(2, count).Bind(3, id).Run());
   } else {
     SqliteStatement& insert = statements_.insert_staged;
-    DROPOUTD_RETURN_IF_ERROR(insert.Bind(1, staged).Bind(2, incarnation).Bind(3, expire).Run());
+    insert.Bind(1, staged).Bind(2, incarnation).Bind(3, expire).Bind(4, count);
+    DROPOUTD_RETURN_IF_ERROR(insert.Run());
     id = database_.last_row();
   }
   counts_.ForgetFields(id);

@@ -84,8 +84,13 @@ class SqliteChanges {
   absl::StatusOr<StoreResult> Make(const std::string& key, const StoreChange& change);
   absl::StatusOr<std::optional<StoreResult>> CheckMaking(const std::string& key,
                                                          const StoreChange& change);
-  // The row of fields that wait for their session; 0 if none do. Removes one that has expired.
-  absl::StatusOr<std::int64_t> FindStaged(const std::string& staged);
+  // The row of fields that wait for their session, and how many they are, which stands in the place
+  // of its log. Id 0 if none do. Removes one that has expired.
+  struct Staged {
+    std::int64_t id = 0;
+    std::uint64_t count = 0;
+  };
+  absl::StatusOr<Staged> FindStaged(const std::string& staged);
   absl::StatusOr<std::int64_t> InsertRow(const std::string& key, const StoreChange& change,
                                          std::int64_t staged);
 

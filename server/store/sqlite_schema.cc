@@ -12,9 +12,10 @@ namespace dropoutd {
 namespace {
 
 // A session's key is NULL before it is made and after it is removed, while its fields wait:
-// `staged` is then its key and incarnation, or NULL too. `made` is the token of fields whose own is
-// empty. `until` is when a field's tombstone goes; NULL: the field is there. Values are framed
-// (framing.h), and come last in a row: what else is in it is read without them.
+// `staged` is then its key and incarnation, and `log` the number of its fields, or NULL too. `made`
+// is the token of fields whose own is empty. `until` is when a field's tombstone goes; NULL: the
+// field is there. Values are framed (framing.h), and come last in a row: what else is in it is read
+// without them.
 constexpr char kTables[] = R"sql(
   CREATE TABLE clock(id INTEGER PRIMARY KEY CHECK(id = 0), micros INTEGER NOT NULL);
   CREATE TABLE sessions(

@@ -56,13 +56,14 @@ absl::Status SqliteWriteStatements::Prepare(sqlite3* db) {
               {save_clock, "UPDATE clock SET micros = ? WHERE id = 0"},
               {find, kFind},
               {log, kLog},
-              {find_staged, "SELECT id, expire FROM sessions WHERE staged = ?"},
+              {find_staged, "SELECT id, expire, log FROM sessions WHERE staged = ?"},
               {insert,
                "INSERT INTO sessions(key, incarnation, token, made, expire, log) "
                "VALUES(?1, ?2, ?3, ?3, ?4, ?5)"},
               {insert_staged,
-               "INSERT INTO sessions(staged, incarnation, token, made, expire) "
-               "VALUES(?1, ?2, x'', x'', ?3)"},
+               "INSERT INTO sessions(staged, incarnation, token, made, expire, log) "
+               "VALUES(?1, ?2, x'', x'', ?3, ?4)"},
+              {update_staged, "UPDATE sessions SET expire = ?, log = ? WHERE id = ?"},
               {claim,
                "UPDATE sessions SET key = ?1, staged = NULL, incarnation = ?2, token = ?3, "
                "made = ?3, expire = ?4, log = ?5 WHERE id = ?6"},

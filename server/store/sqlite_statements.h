@@ -18,7 +18,7 @@ struct SqliteReadStatements {
 // Of the connection that writes. Not thread-safe.
 struct SqliteWriteStatements {
   SqliteStatement begin, commit, rollback, save_clock;
-  SqliteStatement find, log, find_staged, insert, insert_staged, claim;
+  SqliteStatement find, log, find_staged, insert, insert_staged, update_staged, claim;
   SqliteStatement update_token, update_expire, set_aside;
   SqliteStatement forget, remove, erase_some_fields, erase_parts;
   SqliteStatement put_part, erase_part;

@@ -75,6 +75,7 @@ struct StoreChange {
   // which took its key's last session, or none.
   std::optional<Token> expected;
   std::optional<SessionLimit> makes;  // The session is made; there must be none.
+  std::uint64_t staged = 0;           // Fields that were staged for it; it is not made with fewer.
 
   // What is not named stays. If parts or erases are named the session's token becomes the change's.
   std::vector<StorePart> parts;
@@ -97,6 +98,7 @@ enum class StoreOutcome {
   kFull,        // The limit of fields.
   kTenantFull,  // The limits of sessions.
   kFullOfSessions,
+  kStagedLost,  // Of the fields that were staged some are gone.
 };
 
 struct StoreResult {
@@ -171,7 +173,8 @@ class Store {
   virtual absl::StatusOr<StoreResult> Commit(std::string_view key, StoreChange change) = 0;
 
   // Keeps fields for a session that Commit makes later with this incarnation, which then has them,
-  // with the change's token. What no session claims goes after a minute.
+  // with the change's token. Each name is staged once. What no session claims goes after a minute,
+  // and a store that loses changes may lose some of it: the change must say how many there are.
   virtual absl::Status Stage(std::string_view key, Token incarnation,
                              std::vector<StoreField> fields) = 0;
 

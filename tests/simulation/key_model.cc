@@ -225,7 +225,6 @@ std::vector<KeyModel::CallId> KeyModel::Restore() {
   }
   for (auto& [id, pending] : pending_) {
     pending.is_unknown = pending.is_void = true;
-    pending.call.may_lack_staged = true;
     pending.is_pinned = false;
   }
   worlds_.clear();

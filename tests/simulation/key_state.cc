@@ -219,21 +219,6 @@ std::optional<Token> WriterOf(std::string_view value, std::string_view name) {
 std::vector<KeyOutcome> Outcomes(const KeyState& state, const KeyCall& call,
                                  std::int64_t latest_clock) {
   std::vector<KeyOutcome> outcomes;
-  if (call.may_lack_staged && !call.staged.empty()) {
-    // With the first of them, or without.
-    for (const bool lacks : {false, true}) {
-      KeyCall some = call;
-      const auto first = some.staged.extract(some.staged.begin());
-      std::vector<KeyOutcome> more = Outcomes(state, some, latest_clock);
-      for (KeyOutcome& each : more) {
-        if (!lacks && each.answer.result.outcome == StoreOutcome::kDone) {
-          each.state.fields[first.key()] = {first.mapped(), true, 0};
-        }
-        outcomes.push_back(std::move(each));
-      }
-    }
-    return outcomes;
-  }
   const std::vector<std::string> names =
       call.kind == KeyCall::Kind::kCommit ? NamesOf(call.change) : std::vector<std::string>();
   for (const KeyState& each : Fadings(state, names, latest_clock)) {
@@ -241,6 +226,10 @@ std::vector<KeyOutcome> Outcomes(const KeyState& state, const KeyCall& call,
     // What it only found to have faded is not gone for good.
     KeyOutcome& outcome = outcomes.back();
     if (call.may_step_back && outcome.state == each) outcome.state = state;
+    // What was staged may be gone, after a minute or with what the store has lost.
+    if (!call.staged.empty() && outcome.answer.result.outcome == StoreOutcome::kDone) {
+      outcomes.push_back({state, {}, Answer(Refused(StoreOutcome::kStagedLost))});
+    }
   }
   return outcomes;
 }
@@ -335,8 +324,9 @@ std::string KeyCall::Print() const {
 }
 
 std::string KeyAnswer::Print() const {
-  constexpr const char* kNames[] = {"done",     "absent", "conflict",    "occupied",
-                                    "too many", "full",   "tenant full", "full of sessions"};
+  constexpr const char* kNames[] = {"done",        "absent",           "conflict",
+                                    "occupied",    "too many",         "full",
+                                    "tenant full", "full of sessions", "staged lost"};
   if (is_there) {
     std::string text = *is_there ? "there" : "absent";
     if (incarnation) absl::StrAppend(&text, " ", Short(*incarnation));

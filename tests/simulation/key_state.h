@@ -57,7 +57,6 @@ struct KeyCall {
 
   StoreChange change;                   // kCommit.
   std::map<std::string, Token> staged;  // kCommit: fields that it brings, all of its token.
-  bool may_lack_staged = false;         // The store has lost something since.
   Token incarnation;                    // kRemove, kErase.
   Token token;                          // kRemove.
   std::optional<Token> expected;        // kErase, with the two below.

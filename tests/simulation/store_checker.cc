@@ -80,7 +80,6 @@ void StoreChecker::Mark() {
 
 void StoreChecker::Restore() {
   Note("", "the store has lost its last changes");
-  ++losses_;
   for (auto& [key, model] : models_) {
     for (const KeyModel::CallId id : model.Restore()) ForgetLater(key, id);
   }

@@ -49,7 +49,6 @@ class StoreChecker {
   void Mark();
   void Restore();
 
-  std::uint64_t losses() const { return losses_; }  // Restores so far.
   std::size_t unknown(std::string_view key) { return ModelOf(key).unknown(); }
 
   // Something that is wrong whatever the model says.
@@ -75,7 +74,6 @@ class StoreChecker {
   History history_;
   std::string violation_;
   std::uint64_t calls_ = 0;
-  std::uint64_t losses_ = 0;
 };
 
 }  // namespace dropoutd

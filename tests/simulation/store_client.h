@@ -99,7 +99,8 @@ class StoreClient {
   const std::size_t number_;
   Store& store_;
   std::map<std::string, Known> known_;
-  bool was_lost_ = false;  // A call was not answered.
+  bool may_dawdle_ = true;  // Between the calls that stage.
+  bool was_lost_ = false;   // A call was not answered.
 };
 
 }  // namespace dropoutd

@@ -88,6 +88,28 @@ TEST(RedisStoreTest, AServerThatHangsIsUnavailable) {
   EXPECT_EQ(answer->parts[0].value, "document");
 }
 
+// As a fail-over that loses the last changes, or an eviction, leaves it.
+TEST(RedisStoreTest, ASessionIsNotMadeOfAPartOfWhatWasStaged) {
+  RedisProcess redis;
+  const auto store = RedisStore::Open(redis.address()).value();
+  const auto connection = HiredisConnection::Connect(redis.address()).value();
+  for (const std::string lost : {"f", "n"}) {
+    StoreChange made = Making();
+    std::vector<StoreField> fields;
+    for (int i = 0; i < 1000; ++i) fields.push_back({std::to_string(i), "x", {}});
+    ASSERT_TRUE(store->Stage(lost, made.incarnation, fields).ok());
+    const std::string key = RedisKeys(lost, false).BaseOf(made.incarnation) + lost;
+    const auto dropped = connection->Run({lost == "f" ? "HDEL" : "ZREM", key, "999"});
+    ASSERT_EQ(dropped->integer, 1);
+    made.staged = 1000;
+    EXPECT_EQ(OutcomeOf(store->Commit(lost, made)), static_cast<int>(StoreOutcome::kStagedLost));
+    EXPECT_TRUE(absl::IsNotFound(store->Query(lost, {}).status()));
+    ASSERT_TRUE(store->Stage(lost, made.incarnation, {{"999", "x", {}}}).ok());
+    ExpectDone(store->Commit(lost, made));
+    EXPECT_EQ(FieldOf(*store, lost, "999").value, "x");
+  }
+}
+
 // What frees memory is done also where nothing else is.
 TEST(RedisStoreTest, AFullServerLosesNothingAndLetsGo) {
   RedisProcess redis({"--maxmemory", "6mb", "--maxmemory-policy", "noeviction"});

@@ -39,8 +39,9 @@ inline void PrintTo(const StoreKind& kind, std::ostream* out) { *out << kind.nam
 
 // Makes failures readable.
 inline void PrintTo(StoreOutcome outcome, std::ostream* out) {
-  constexpr const char* kNames[] = {"done",     "absent", "conflict",    "occupied",
-                                    "too many", "full",   "tenant full", "full of sessions"};
+  constexpr const char* kNames[] = {"done",        "absent",           "conflict",
+                                    "occupied",    "too many",         "full",
+                                    "tenant full", "full of sessions", "staged lost"};
   *out << kNames[static_cast<int>(outcome)];
 }
 

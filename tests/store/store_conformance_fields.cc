@@ -203,11 +203,34 @@ TEST_P(StoreConformanceTest, StagedFieldsAreOfTheSessionThatClaimsThem) {
   EXPECT_EQ(FieldsOf("s").size(), 3u);
 }
 
+TEST_P(StoreConformanceTest, ASessionIsNotMadeWithoutAllThatWasStagedForIt) {
+  StoreChange making = New();
+  making.staged = 1;
+  EXPECT_EQ(Commit("s", making).outcome, StoreOutcome::kStagedLost);
+  ASSERT_TRUE(store().Stage("s", making.incarnation, {{"a", "1", {}}, {"b", "2", {}}}).ok());
+  ASSERT_TRUE(store().Stage("s", making.incarnation, {{"c", "3", {}}}).ok());
+  making.staged = 4;
+  EXPECT_EQ(Commit("s", making).outcome, StoreOutcome::kStagedLost);
+  EXPECT_FALSE(Exists("s"));
+  making.staged = 3;
+  EXPECT_EQ(Commit("s", making).outcome, StoreOutcome::kDone);
+  EXPECT_EQ(FieldsOf("s"), (Fields{{"a", "1"}, {"b", "2"}, {"c", "3"}}));
+  EXPECT_EQ(Commit("s", making).outcome, StoreOutcome::kDone);  // A repeat finds itself.
+  // What one session has taken no other gets.
+  ASSERT_EQ(store().Remove("s", making.incarnation, Token::Random())->outcome, StoreOutcome::kDone);
+  making.token = Token::Random();
+  making.expected.reset();
+  EXPECT_EQ(Commit("s", making).outcome, StoreOutcome::kStagedLost);
+}
+
 TEST_P(StoreConformanceTest, UnclaimedFieldsGo) {
   StoreChange making = New();
   ASSERT_TRUE(store().Stage("s", making.incarnation, {{"a", "1", {}}}).ok());
   if (!under_test_->Advance(seconds(90))) GTEST_SKIP() << "its clock cannot be moved";
   ASSERT_TRUE(store().RemoveExpired().ok());
+  making.staged = 1;
+  EXPECT_EQ(Commit("s", making).outcome, StoreOutcome::kStagedLost);
+  making.staged = 0;
   EXPECT_EQ(Commit("s", making).outcome, StoreOutcome::kDone);
   EXPECT_TRUE(FieldsOf("s").empty());
 }
