@@ -79,7 +79,8 @@ local function refusal()
   if makes then
     if live then return {'conflict', time, head[1], 1} end
     if is_old(s.stub) then return {'old', time} end
-    local removal = not head[2] and head[1] or NONE
+    -- One that has ended was removed by its last change.
+    local removal = head[1] or NONE
     if expected ~= '' and expected ~= removal then return {'conflict', time, removal, 0} end
   else
     if not (live and same) then return {'absent', time} end

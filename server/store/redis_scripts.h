@@ -34,15 +34,15 @@ struct RedisScripts {
   // KEYS: the session's; to make one outside of a cluster, also keys and expiry of format 1.
   // ARGV: K, token, incarnation, deadline, expected token, ttl or "", and of a change that writes
   // one field and nothing else "w", and its name, value as it shall stand, and token to replace; of
-  // others "1" to make the session, first and last bound of the tenant's keys, most sessions of it, most of all, and how many of
-  // both there are elsewhere; first and last bound and most fields of the limit, or three "";
-  // most fields to erase; number of parts, and each one's name and framed value or "";
-  // number of ranges to erase, disjoint, and each one's bounds, and those of what it has in common
-  // with the limit, or two ""; number of writes, and each one's name, value as it shall stand,
-  // token to replace, and flags (r: removes, l: within the limit, e: within a range to erase);
-  // the stub's document, and the number of fields that were staged.
-  // Answers ok, token, erased; absent; bad; old (a session of format 1 is there); conflict, token,
-  // whether it exists; staged_lost; occupied, tokens...; too_many, tenant_full, full_of_sessions, full, count.
+  // others "1" to make the session, first and last bound of the tenant's keys, most sessions of it,
+  // most of all, and how many of both there are elsewhere; first and last bound and most fields of
+  // the limit, or three ""; most fields to erase; number of parts, and each one's name and framed
+  // value or ""; number of ranges to erase, disjoint, and each one's bounds, and those of what it
+  // has in common with the limit, or two ""; number of writes, and each one's name, value as it
+  // shall stand, token to replace, and flags (r: removes, l: within the limit, e: within a range to
+  // erase); the stub's document, and the number of fields that were staged. Answers ok, token,
+  // erased; absent; bad; old (a session of format 1 is there); conflict, token, whether it exists;
+  // staged_lost; occupied, tokens...; too_many, tenant_full, full_of_sessions, full, count.
   RedisScript commit;
   RedisScript commit_removal;  // The same, for what a full Redis must not refuse.
 

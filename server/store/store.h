@@ -72,7 +72,8 @@ struct StoreChange {
   Token incarnation;  // Of the session that is changed, or made.
 
   // The session's token before the change. Nothing: any. Of one to be made: that of the removal
-  // which took its key's last session, or none.
+  // which took its key's last session, or none; where late changes are possible, also that of a
+  // session which has ended a while ago.
   std::optional<Token> expected;
   std::optional<SessionLimit> makes;  // The session is made; there must be none.
   std::uint64_t staged = 0;           // Fields that were staged for it; it is not made with fewer.

@@ -37,7 +37,15 @@ KeyAnswer Answer(StoreResult result) {
 std::vector<KeyState> Fadings(const KeyState& state, const std::vector<std::string>& names,
                               std::int64_t latest) {
   std::vector<KeyState> all = {state};
-  if (state.is_there && latest >= state.ends_at) return {state, KeyState()};
+  if (state.is_there && latest >= state.ends_at) {
+    // As if it had been removed by its last change.
+    KeyState ended;
+    ended.token = state.token;
+    ended.fades_at = state.ends_at + kTombstoneMicroseconds;
+    all.push_back(ended);
+    if (latest >= ended.fades_at) all.emplace_back();
+    return all;
+  }
   if (!state.is_there && state.token && latest >= state.fades_at) return {state, KeyState()};
   for (const std::string& name : names) {
     const auto field = state.fields.find(name);
