@@ -26,13 +26,14 @@ std::unique_ptr<Repository> MakeRepository(Store* store, SessionRegistry& regist
 
 }  // namespace
 
-Engine::Engine(const Limits& limits, const Clock& clock, Store* store)
+Engine::Engine(const Limits& limits, const Clock& clock, Store* store, Sweeping sweeping)
     : limits_(limits),
       clock_(clock),
       budgets_(limits, store != nullptr ? Holding::kCopies : Holding::kOriginals),
       registry_(clock),
-      repository_(MakeRepository(store, registry_, budgets_, limits_, clock)),
-      sweeper_(*repository_) {}
+      repository_(MakeRepository(store, registry_, budgets_, limits_, clock)) {
+  if (sweeping == Sweeping::kByThread) sweeper_.emplace(*repository_);
+}
 
 EngineSummary Engine::Summary() const {
   EngineSummary summary;

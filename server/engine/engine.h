@@ -59,7 +59,7 @@ class Engine {
  public:
   // `store` and `clock` must outlive it. Without a store sessions live and die with the engine.
   explicit Engine(const Limits& limits, const Clock& clock = Clock::System(),
-                  Store* store = nullptr);
+                  Store* store = nullptr, Sweeping sweeping = Sweeping::kByThread);
 
   const Limits& limits() const { return limits_; }
   const Budgets& budgets() const { return budgets_; }
@@ -136,7 +136,7 @@ class Engine {
   absl::Status DeleteSharedMemory(std::string_view session_id, std::string_view region_id);
 
   // Removes sessions that have expired, as a thread of the engine's does by itself every
-  // second; returns how many.
+  // second unless the caller said that it would; returns how many.
   std::size_t RemoveExpired() { return repository_->Sweep(); }
 
  private:
@@ -166,7 +166,7 @@ class Engine {
   SessionRegistry registry_;
   const std::unique_ptr<Repository> repository_;
   SharedMemory* shared_memory_ = nullptr;
-  Sweeper sweeper_;
+  std::optional<Sweeper> sweeper_;
 };
 
 }  // namespace dropoutd

@@ -10,6 +10,9 @@
 
 namespace dropoutd {
 
+// Whether an engine removes by itself what has expired, or its caller has to.
+enum class Sweeping { kByThread, kByCaller };
+
 // Works from its construction to its destruction. Refers to `repository`, which must outlive it.
 // Only lookups decide whether a session is alive; this gives memory back.
 class Sweeper {

@@ -129,6 +129,9 @@ absl::Status StoreRepository::Delete(std::string_view key) {
       incarnation = answer->incarnation;
     }
   }
+  // A copy that is trusted goes first: nobody may find it after the store has been seen without.
+  // Who looks meanwhile waits at the gate.
+  if (session != nullptr && !store_.is_shared()) registry_.Forget(session);
   const auto removed = store_.Remove(key, incarnation, Token::Random());
   if (!removed.ok()) return Translate(removed.status(), key);
   if (session != nullptr) registry_.Forget(session);

@@ -15,7 +15,7 @@ namespace dropoutd {
 
 class ForwardingStore : public Store {
  public:
-  explicit ForwardingStore(std::unique_ptr<Store> store) : store_(std::move(store)) {}
+  explicit ForwardingStore(std::shared_ptr<Store> store) : store_(std::move(store)) {}
 
   std::string_view kind() const override { return store_->kind(); }
   bool is_shared() const override { return store_->is_shared(); }
@@ -59,7 +59,7 @@ class ForwardingStore : public Store {
   Store& store() { return *store_; }
 
  private:
-  const std::unique_ptr<Store> store_;
+  const std::shared_ptr<Store> store_;
 };
 
 }  // namespace dropoutd

@@ -70,6 +70,7 @@ class SimulatedTopology final : public RedisTopology {
     Scheduler& scheduler = network_.scheduler();
     if (is_suspected_) Look();
     const std::size_t node = known_;
+    if (network_.clients_[client_].has_ended) return Lost("this server has ended");
     if (network_.IsPartitioned(client_)) {
       scheduler.Sleep(Network::kConnectTimeout);
       return Lost("cannot be reached");
@@ -126,6 +127,16 @@ void Network::Partition(std::size_t client, Scheduler::Time until) {
 }
 
 void Network::Crash(std::size_t client) { ++clients_[client].run; }
+
+std::size_t Network::AddClient() {
+  clients_.emplace_back();
+  return clients_.size() - 1;
+}
+
+void Network::End(std::size_t client) {
+  Crash(client);
+  clients_[client].has_ended = true;
+}
 
 void Network::Heal() {
   for (Client& client : clients_) client.partition_end = Scheduler::Time(0);

@@ -42,8 +42,12 @@ class Network {
   // A client and Redis hear nothing of each other until then.
   void Partition(std::size_t client, Scheduler::Time until);
 
-  // A client that has ended: nothing more is sent by it, and what waits here goes with it.
+  // A client that has ended and is back: nothing more is sent by what it was.
   void Crash(std::size_t client);
+
+  // One more client; and one that has ended for good, whatever goes on in its name.
+  std::size_t AddClient();
+  void End(std::size_t client);
 
   // All that is held is let go, and all partitions end.
   void Heal();
@@ -76,6 +80,7 @@ class Network {
   struct Client {
     Scheduler::Time partition_end{0};
     std::uint64_t run = 0;
+    bool has_ended = false;
   };
 
   Scheduler::Time Delay();

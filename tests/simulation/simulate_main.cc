@@ -14,13 +14,18 @@
 #include <vector>
 
 #include "absl/strings/numbers.h"
+#include "tests/simulation/engine_simulation.h"
 #include "tests/simulation/mutations.h"
 #include "tests/simulation/store_simulation.h"
 
 namespace dropoutd {
 namespace {
 
+// Whether stores are tried or whole engines: each by half of the seeds, if not told otherwise.
+enum class Level { kBoth, kStore, kEngine };
+
 struct Arguments {
+  Level level = Level::kBoth;
   std::uint64_t seed = 1;
   std::uint64_t seeds = 100;
   std::uint64_t operations = 10'000;
@@ -37,8 +42,9 @@ const Mutation* FindMutation(const std::string& name) {
   return nullptr;
 }
 
-StoreSimulationOptions OptionsOf(const Arguments& arguments, std::uint64_t seed) {
-  StoreSimulationOptions options;
+template <typename Options>
+Options OptionsOf(const Arguments& arguments, std::uint64_t seed) {
+  Options options;
   options.seed = seed;
   options.operations = arguments.operations;
   if (const Mutation* const mutation = arguments.mutation) {
@@ -46,6 +52,17 @@ StoreSimulationOptions OptionsOf(const Arguments& arguments, std::uint64_t seed)
     options.wrap = mutation->wrap;
   }
   return options;
+}
+
+bool ReadLevel(const std::string& name, Level& level) {
+  if (name == "store") {
+    level = Level::kStore;
+  } else if (name == "engine") {
+    level = Level::kEngine;
+  } else {
+    return false;
+  }
+  return true;
 }
 
 // False: there is what it does not know.
@@ -70,6 +87,8 @@ bool Read(int argc, char** argv, Arguments& arguments) {
     } else if (name == "--mutation") {
       arguments.mutation = FindMutation(value);
       is_good = arguments.mutation != nullptr;
+    } else if (name == "--level") {
+      is_good = ReadLevel(value, arguments.level);
     } else if (name == "--quiet") {
       arguments.is_quiet = true;
     } else {
@@ -77,8 +96,7 @@ bool Read(int argc, char** argv, Arguments& arguments) {
     }
     if (!is_good) {
       std::cerr << "usage: simulate [--seed=N] [--seeds=N] [--operations=N] [--seconds=S] "
-                   "[--jobs=N] "
-                   "[--mutation=NAME] [--quiet]\n";
+                   "[--jobs=N] [--level=store|engine] [--mutation=NAME] [--quiet]\n";
       return false;
     }
   }
@@ -92,6 +110,25 @@ struct Totals {
   std::uint64_t lost_keys = 0;
 };
 
+// What it has drawn is printed first.
+template <typename Simulation>
+SimulationResult RunOne(Simulation& simulation, bool is_quiet, std::string& drawn) {
+  drawn = simulation.Print() + "\n";
+  if (!is_quiet) std::cout << drawn << std::flush;
+  return simulation.Run();
+}
+
+SimulationResult RunSeed(const Arguments& arguments, std::uint64_t seed, std::string& drawn) {
+  const bool is_store =
+      arguments.level == Level::kStore || (arguments.level == Level::kBoth && seed % 2 == 0);
+  if (is_store) {
+    StoreSimulation simulation(OptionsOf<StoreSimulationOptions>(arguments, seed));
+    return RunOne(simulation, arguments.is_quiet, drawn);
+  }
+  EngineSimulation simulation(OptionsOf<EngineSimulationOptions>(arguments, seed));
+  return RunOne(simulation, arguments.is_quiet, drawn);
+}
+
 // Each job has the seeds that are its own by their remainder.
 Totals RunJob(const Arguments& arguments, std::uint64_t job) {
   const auto begin = std::chrono::steady_clock::now();
@@ -100,10 +137,8 @@ Totals RunJob(const Arguments& arguments, std::uint64_t job) {
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
     if (arguments.seconds > 0 && spent.count() >= arguments.seconds) break;
     const std::uint64_t seed = arguments.seed + i;
-    StoreSimulation simulation(OptionsOf(arguments, seed));
-    const std::string drawn = simulation.Print() + "\n";
-    if (!arguments.is_quiet) std::cout << drawn << std::flush;
-    const SimulationResult result = simulation.Run();
+    std::string drawn;
+    const SimulationResult result = RunSeed(arguments, seed, drawn);
     ++totals.seeds;
     totals.operations += result.operations;
     totals.lost_keys += result.lost_keys;

@@ -10,8 +10,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds kFaultTick{100};
-constexpr seconds kBetweenStepsBack{60};
 constexpr seconds kSettling{90};  // Longer than anything is held.
 constexpr seconds kLifeBound{8};
 
@@ -106,53 +104,11 @@ void StoreSimulation::RunClient(std::size_t number) {
 }
 
 void StoreSimulation::RunFaults() {
-  const double tick = std::chrono::duration<double>(kFaultTick).count();
-  while (running_ > 0 && !checker_.has_failed()) {
-    scheduler_.Sleep(kFaultTick);
-    Fault(tick);
-  }
-  site_.Start(false);
-  site_.SetFull(false);
-  network_.Heal();
-}
-
-// What happens in so many seconds.
-void StoreSimulation::Fault(double time) {
-  const NetworkOptions& options = network_options_;
-  const auto happens = [&](double rate) { return rate > 0 && random_.Chance(rate * time); };
-  if (random_.Chance(0.1)) site_.Replicate();
-  if (happens(options.partitions)) {
-    network_.Partition(random_.Below(stores_),
-                       scheduler_.now() + random_.Between(seconds(0), options.longest_partition));
-  }
-  const bool loses = happens(options.losses);
-  if (loses || happens(options.restarts)) {
-    checker_.Note("", loses ? "Redis ends and will have lost" : "Redis ends");
-    site_.Kill();
-    scheduler_.Sleep(random_.Between(seconds(0), seconds(3)));
-    site_.Start(loses);
-  }
-  const bool is_lossy = happens(options.lossy_fail_overs);
-  if (is_lossy || happens(options.fail_overs)) {
-    checker_.Note("",
-                  is_lossy ? "another Redis takes over, which lacks some" : "another takes over");
-    if (!is_lossy) site_.Replicate();
-    site_.FailOver();
-  }
-  if (happens(options.full)) {
-    site_.SetFull(true);
-    scheduler_.Sleep(random_.Between(seconds(0), seconds(5)));
-    site_.SetFull(false);
-  }
-  if (happens(options.clock_steps)) {
-    const bool is_back = random_.Chance(0.5) && scheduler_.now() >= next_step_back_;
-    const auto most = is_back ? options.longest_step_back : options.longest_step_ahead;
-    const auto step =
-        std::chrono::duration_cast<std::chrono::microseconds>(random_.Between(seconds(0), most));
-    if (is_back) next_step_back_ = scheduler_.now() + kBetweenStepsBack;
-    checker_.Note("", "the clock steps by " + std::to_string((is_back ? -step : step).count()));
-    site_.StepClock(is_back ? -step : step);
-  }
+  RedisFaults faults(scheduler_, site_, network_, network_options_,
+                     {[this](std::string text) { checker_.Note("", std::move(text)); }, nullptr,
+                      [this] { return random_.Below(stores_); }});
+  while (running_ > 0 && !checker_.has_failed()) faults.Tick();
+  faults.End();
 }
 
 }  // namespace dropoutd

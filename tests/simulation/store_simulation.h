@@ -12,6 +12,7 @@
 
 #include "server/store/redis_store.h"
 #include "tests/simulation/network.h"
+#include "tests/simulation/redis_faults.h"
 #include "tests/simulation/redis_site.h"
 #include "tests/simulation/scheduler.h"
 #include "tests/simulation/simulation_result.h"
@@ -45,7 +46,6 @@ class StoreSimulation {
   void Open(std::size_t server);
   void RunClient(std::size_t client);
   void RunFaults();
-  void Fault(double time);
 
   const StoreSimulationOptions options_;
   Scheduler scheduler_;
@@ -61,7 +61,6 @@ class StoreSimulation {
   double crashes_ = 0;
   std::vector<std::unique_ptr<Store>> servers_;
   std::size_t running_ = 0;
-  Scheduler::Time next_step_back_{0};
 };
 
 }  // namespace dropoutd
