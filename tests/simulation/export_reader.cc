@@ -27,16 +27,21 @@ absl::StatusOr<LayerState> ReadLayer(std::uint32_t number, const LayerImage& ima
       image.parameters == nullptr ? nullptr : image.parameters->Find(kLogitP);
   if (logit == nullptr) return Strange("the concrete layer has no logit_p");
   layer.logit = static_cast<std::uint8_t>(LogitNumber(FirstElement(*logit)));
+  layer.parameters = static_cast<std::uint16_t>(image.parameters_id.number);
   return layer;
 }
 
-absl::StatusOr<StepState> ReadStep(std::uint32_t layer, const StepRecord& record) {
+absl::StatusOr<StepState> ReadStep(std::uint32_t layer, const SessionParts::Step& of) {
+  const StepRecord& record = of.record;
   StepState step;
   step.is_there = true;
   step.mode = record.mode;
   step.config = static_cast<std::uint8_t>(ConfigNumber(layer, *record.config));
   if (layer == kConcreteLayer) {
     step.logit = static_cast<std::uint8_t>(LogitNumber(record.rate.logit_p));
+    if (of.input != nullptr) {
+      step.parameters = static_cast<std::uint16_t>(of.input->parameters_id.number);
+    }
   }
   while (step.shape < kSimShapes && ShapeOf(step.shape) != record.shape) ++step.shape;
   if (step.shape == kSimShapes) return Strange("a step has a strange shape");
@@ -74,7 +79,7 @@ absl::StatusOr<ReadSession> ReadExport(
       if (step.uid != layer->uid) continue;
       const std::uint32_t slot = SlotOf(step.key);
       if (slot == kSimSlots) return Strange("there is a strange step");
-      DROPOUTD_ASSIGN_OR_RETURN(state.layers[*number].steps[slot], ReadStep(*number, step.record));
+      DROPOUTD_ASSIGN_OR_RETURN(state.layers[*number].steps[slot], ReadStep(*number, step));
     }
   }
   return read;

@@ -58,6 +58,8 @@ std::vector<KeyState> Fadings(const KeyState& state, const std::vector<std::stri
       all.back().fields.erase(name);
     }
   }
+  // A session that could have ended may be there all the same, without old tombstones.
+  if (state.is_there && latest >= state.ends_at) all.push_back(KeyState());
   return all;
 }
 
@@ -231,9 +233,11 @@ std::vector<KeyOutcome> Outcomes(const KeyState& state, const KeyCall& call,
       call.kind == KeyCall::Kind::kCommit ? NamesOf(call.change) : std::vector<std::string>();
   for (const KeyState& each : Fadings(state, names, latest_clock)) {
     outcomes.push_back(OutcomeOf(each, call));
-    // What it only found to have faded is not gone for good.
+    // What it only found to have faded is not gone for good; but a session that has ended is.
     KeyOutcome& outcome = outcomes.back();
-    if (call.may_step_back && outcome.state == each) outcome.state = state;
+    const bool has_ended = state.is_there && !each.is_there;
+    const bool may_return = !has_ended || call.is_glance || call.kind == KeyCall::Kind::kErase;
+    if (call.may_step_back && may_return && outcome.state == each) outcome.state = state;
     // What was staged may be gone, after a minute or with what the store has lost.
     if (!call.staged.empty() && outcome.answer.result.outcome == StoreOutcome::kDone) {
       outcomes.push_back({state, {}, Answer(Refused(StoreOutcome::kStagedLost))});

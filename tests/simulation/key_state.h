@@ -54,6 +54,7 @@ struct KeyCall {
 
   // The clock may step back, so that what has ended or faded may be there once more.
   bool may_step_back = false;
+  bool is_glance = false;  // It leaves no note that it has found the session to have ended.
 
   StoreChange change;                   // kCommit.
   std::map<std::string, Token> staged;  // kCommit: fields that it brings, all of its token.

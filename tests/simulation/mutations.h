@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/store/store.h"
+#include "tests/simulation/engine_face.h"
 
 namespace dropoutd {
 
@@ -19,13 +20,18 @@ struct Mutation {
   std::string to;
 
   // Around a store. Null: nothing.
-  std::function<std::unique_ptr<Store>(std::unique_ptr<Store>)> wrap;
+  std::function<std::unique_ptr<Store>(std::unique_ptr<Store>)> wrap = nullptr;
+
+  // Before an engine; whole engines are run to find it. Null: nothing.
+  MakeEngineFace face = nullptr;
+
+  bool is_of_engines = false;  // Whether whole engines are run to find it.
 
   // What the scripts are with it. One that is not there any more changes nothing.
   std::string Of(const std::string& script) const;
 };
 
-const std::vector<Mutation>& StoreMutations();
+const std::vector<Mutation>& AllMutations();
 
 }  // namespace dropoutd
 

@@ -66,6 +66,8 @@ std::vector<EngineOutcome> SessionModel::Outcomes(const SessionState& state,
   auto outcomes = OutcomesOf(state, call, rules_, masks_);
   if (state.is_there() && may_end_(state.made_by)) {
     for (EngineOutcome& each : OutcomesOf(SessionState(), call, rules_, masks_)) {
+      // Lists leave no note that it has ended.
+      if (call.kind == EngineCallKind::kList) each.state = state;
       outcomes.push_back(std::move(each));
     }
   }
@@ -309,7 +311,8 @@ void SessionModel::Look(const Worlds& worlds) {
     if (call.kind != EngineCallKind::kForward || pending.has_ended) continue;
     for (const World& world : worlds) {
       const LayerState& layer = world.state.layers[call.layer];
-      if (layer.uid != 0) call.seen.insert({layer.uid, layer.config, layer.logit, layer.mode});
+      if (layer.uid != 0)
+        call.seen.insert({layer.uid, layer.config, layer.logit, layer.mode, layer.parameters});
     }
   }
 }

@@ -32,7 +32,10 @@ LayerState NewLayer(const SessionState& state, std::uint32_t layer, std::uint32_
   made.created = made.config = static_cast<std::uint8_t>(config);
   made.mode = ModeOf(state, config);
   made.revision = 1;
-  if (layer == kConcreteLayer) made.logit = static_cast<std::uint8_t>(RateNumber(layer, config));
+  if (layer == kConcreteLayer) {
+    made.logit = static_cast<std::uint8_t>(RateNumber(layer, config));
+    made.parameters = 1;
+  }
   return made;
 }
 
@@ -123,6 +126,7 @@ class Work {
       case EngineCallKind::kSetLogit: {
         SessionState next = before_;
         next.layers[call_.layer].logit = call_.logit;
+        ++next.layers[call_.layer].parameters;
         return Add(next, EngineAnswer());
       }
       case EngineCallKind::kGetLogit: {
@@ -190,7 +194,19 @@ class Work {
     made.origin = origin;
     if (call_.kind == EngineCallKind::kFork) made.spec = 0;
     const EngineAnswer answer = Viewed(made);
-    Add(std::move(made), answer);
+    Add(made, answer);
+    // Without those steps whose parameters are gone: the oldest first.
+    while (DropOldest(made.layers[kConcreteLayer])) Add(made, answer);
+  }
+
+  static bool DropOldest(LayerState& layer) {
+    StepState* oldest = nullptr;
+    for (StepState& step : layer.steps) {
+      if (!layer.MayLack(step)) continue;
+      if (oldest == nullptr || step.parameters < oldest->parameters) oldest = &step;
+    }
+    if (oldest != nullptr) *oldest = StepState();
+    return oldest != nullptr;
   }
 
   void SetMode() {
@@ -234,6 +250,7 @@ class Work {
     const std::uint32_t rate = RateNumber(call_.layer, call_.config);
     if (call_.layer == kConcreteLayer && rate != RateNumber(call_.layer, updated.config)) {
       updated.logit = static_cast<std::uint8_t>(rate);
+      ++updated.parameters;
     }
     updated.config = call_.config;
     updated.mode = mode;
@@ -269,12 +286,11 @@ class Work {
   }
 
   void Forward() {
-    ForwardAs({layer().uid, layer().config, layer().logit, layer().mode});
+    const SeenLayer now = {layer().uid, layer().config, layer().logit, layer().mode,
+                           layer().parameters};
+    ForwardAs(now);
     for (const SeenLayer& each : call_.seen) {
-      if (each.uid == layer().uid &&
-          each != SeenLayer{layer().uid, layer().config, layer().logit, layer().mode}) {
-        ForwardAs(each);
-      }
+      if (each.uid == now.uid && each != now) ForwardAs(each);
     }
   }
 
@@ -297,8 +313,9 @@ class Work {
     const bool keeps = record.is_there && !Draws(seen.mode, seen.config);
     if (keeps) Keep(answer);
     if (keeps && !rules_.may_forget_steps) return;
-    record = {true, seen.mode, seen.config, seen.logit, call_.shape};
+    record = {true, seen.mode, seen.config, seen.logit, call_.shape, 0};
     if (call_.layer != kConcreteLayer) record.logit = 0;
+    if (Draws(seen.mode, seen.config)) record.parameters = seen.parameters;
     Add(next, std::move(answer));
   }
 
@@ -310,6 +327,7 @@ class Work {
       next.layers[call_.layer].steps[call_.slot] = StepState();
       UseNone(next);
     }
+    if (layer().MayLack(record)) UseNone(before_);
     EngineAnswer answer;
     answer.mode = record.mode;
     if (call_.kind == EngineCallKind::kGetMask) {
@@ -364,11 +382,14 @@ class Work {
   std::vector<EngineOutcome> outcomes_;
 };
 
-bool HasStepsOf(const SessionState& all, const SessionState& some) {
+// Whether the steps of an export can be those of the state.
+bool AgreesInSteps(const SessionState& all, const SessionState& some, bool may_forget) {
   for (std::uint32_t i = 0; i < kSimLayers; ++i) {
     for (std::uint32_t slot = 0; slot < kSimSlots; ++slot) {
-      const StepState& step = some.layers[i].steps[slot];
-      if (step.is_there && step != all.layers[i].steps[slot]) return false;
+      const StepState& expected = all.layers[i].steps[slot];
+      const StepState& found = some.layers[i].steps[slot];
+      const bool may_lack = may_forget || all.layers[i].MayLack(expected);
+      if (found != expected && (found.is_there || !may_lack)) return false;
     }
   }
   return true;
@@ -467,8 +488,8 @@ bool HasAnotherToken(const SessionState& before, const SessionState& after) {
   for (std::uint32_t i = 0; i < kSimLayers; ++i) {
     const LayerState& a = before.layers[i];
     const LayerState& b = after.layers[i];
-    if (std::tie(a.uid, a.config, a.logit, a.mode, a.revision) !=
-        std::tie(b.uid, b.config, b.logit, b.mode, b.revision)) {
+    if (std::tie(a.uid, a.config, a.parameters, a.mode, a.revision) !=
+        std::tie(b.uid, b.config, b.parameters, b.mode, b.revision)) {
       return true;
     }
   }
@@ -497,8 +518,7 @@ bool Agrees(const EngineCall& call, const EngineAnswer& expected, const EngineAn
   if (call.kind == EngineCallKind::kExport) {
     SessionState all = Anonymous(*expected.whole);
     SessionState some = Anonymous(*found.whole);
-    if (!rules.may_forget_steps && !rules.may_forget_inputs) return all == some;
-    if (!HasStepsOf(all, some)) return false;
+    if (!AgreesInSteps(all, some, rules.may_forget_steps || rules.may_forget_inputs)) return false;
     for (std::uint32_t i = 0; i < kSimLayers; ++i) all.layers[i].steps = some.layers[i].steps;
     return all == some;
   }

@@ -59,6 +59,7 @@ struct StepState {
   std::uint8_t config = 0;
   std::uint8_t logit = 0;
   std::uint8_t shape = 0;
+  std::uint16_t parameters = 0;  // Those that its gradient needs; 0: none.
 
   friend auto operator<=>(const StepState&, const StepState&) = default;
 };
@@ -70,7 +71,14 @@ struct LayerState {
   std::uint8_t logit = 0;
   Mode mode = Mode::kTrain;
   std::uint16_t revision = 0;
+  std::uint16_t parameters = 0;  // How many it has had.
   std::array<StepState, kSimSlots> steps = {};
+
+  // Whether the step's parameters are so old that a store may have forgotten them, and with them
+  // what the step was.
+  bool MayLack(const StepState& step) const {
+    return step.is_there && step.parameters != 0 && parameters - step.parameters >= 8;
+  }
 
   friend auto operator<=>(const LayerState&, const LayerState&) = default;
 };
@@ -121,6 +129,7 @@ struct SeenLayer {
   std::uint8_t config = 0;
   std::uint8_t logit = 0;
   Mode mode = Mode::kTrain;
+  std::uint16_t parameters = 0;
 
   friend auto operator<=>(const SeenLayer&, const SeenLayer&) = default;
 };

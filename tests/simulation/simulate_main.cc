@@ -36,7 +36,7 @@ struct Arguments {
 };
 
 const Mutation* FindMutation(const std::string& name) {
-  for (const Mutation& each : StoreMutations()) {
+  for (const Mutation& each : AllMutations()) {
     if (each.name == name) return &each;
   }
   return nullptr;
@@ -50,6 +50,7 @@ Options OptionsOf(const Arguments& arguments, std::uint64_t seed) {
   if (const Mutation* const mutation = arguments.mutation) {
     options.script = [mutation](const std::string& source) { return mutation->Of(source); };
     options.wrap = mutation->wrap;
+    if constexpr (requires { options.face; }) options.face = mutation->face;
   }
   return options;
 }
@@ -87,6 +88,9 @@ bool Read(int argc, char** argv, Arguments& arguments) {
     } else if (name == "--mutation") {
       arguments.mutation = FindMutation(value);
       is_good = arguments.mutation != nullptr;
+      if (is_good && arguments.level == Level::kBoth) {
+        arguments.level = arguments.mutation->is_of_engines ? Level::kEngine : Level::kStore;
+      }
     } else if (name == "--level") {
       is_good = ReadLevel(value, arguments.level);
     } else if (name == "--quiet") {

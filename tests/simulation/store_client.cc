@@ -479,7 +479,10 @@ void StoreClient::List() {
   std::map<std::string, StoreChecker::Call> calls;
   for (std::size_t i = 0; i < workload_.keys; ++i) {
     const std::string key = KeyOf(i);
-    if (key.starts_with(prefix)) calls[key] = checker_.Begin(number_, key, KeyCall());
+    if (!key.starts_with(prefix)) continue;
+    KeyCall call;
+    call.is_glance = true;
+    calls[key] = checker_.Begin(number_, key, std::move(call));
   }
   const auto keys = store_.List(prefix, "", limit);
   if (!keys.ok()) {
