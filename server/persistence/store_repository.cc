@@ -135,8 +135,10 @@ absl::Status StoreRepository::Delete(std::string_view key) {
   const auto removed = store_.Remove(key, incarnation, Token::Random());
   if (!removed.ok()) return Translate(removed.status(), key);
   if (session != nullptr) registry_.Forget(session);
-  return removed->outcome == StoreOutcome::kDone && !has_expired ? absl::OkStatus()
-                                                                 : SessionNotFound(key);
+  // Whether a session of a shared store has ended is not for the copy to say.
+  const bool had_ended = has_expired && !store_.is_shared();
+  return removed->outcome == StoreOutcome::kDone && !had_ended ? absl::OkStatus()
+                                                               : SessionNotFound(key);
 }
 
 absl::StatusOr<SessionList> StoreRepository::List(std::string_view after, std::size_t count) {

@@ -103,6 +103,8 @@ class StoreRepository final : public Repository {
                            const std::vector<StepKey>& keys);
   absl::StatusOr<std::optional<std::string>> ReadField(const StepPlace& place,
                                                        const std::string& name);
+  absl::StatusOr<std::optional<std::string>> ReadNeeded(const StepPlace& place,
+                                                        const std::string& name);
   absl::StatusOr<std::vector<StoreField>> LookAgain(StepPlace& place,
                                                     const std::vector<std::string>& fields,
                                                     std::unique_lock<SlowMutex>& turn);

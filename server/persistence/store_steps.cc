@@ -71,10 +71,27 @@ absl::StatusOr<std::optional<std::string>> StoreRepository::ReadField(const Step
   return std::move(answer->fields.front().value);
 }
 
+// What the place's record cannot do without. ABORTED, with no reason, if it is gone with the
+// session as the place has it: then the record has to be looked for again.
+absl::StatusOr<std::optional<std::string>> StoreRepository::ReadNeeded(const StepPlace& place,
+                                                                       const std::string& name) {
+  StoreQuery query;
+  query.known = place.version->token;
+  query.fields = {name};
+  auto answer = store_.Query(place.session->key(), query);
+  if (!answer.ok()) return ForgetIfGone(place.session, answer.status());
+  const bool is_another = answer->incarnation != place.session->incarnation();
+  std::optional<std::string>& value = answer->fields.front().value;
+  if (is_another || (!value.has_value() && answer->token != place.version->token)) {
+    return absl::AbortedError("the session has changed");
+  }
+  return std::move(value);
+}
+
 // Null if they are gone.
 absl::StatusOr<SharedParameters> StoreRepository::ParametersOf(const StepPlace& place,
                                                                const std::string& field) {
-  DROPOUTD_ASSIGN_OR_RETURN(const auto bytes, ReadField(place, field));
+  DROPOUTD_ASSIGN_OR_RETURN(const auto bytes, ReadNeeded(place, field));
   if (!bytes.has_value()) return SharedParameters();
   DROPOUTD_ASSIGN_OR_RETURN(Parameters parameters, DecodeParameters(*bytes));
   return std::make_shared<const Parameters>(std::move(parameters));
@@ -88,7 +105,7 @@ absl::StatusOr<SharedRecord> StoreRepository::RecordFrom(
   DROPOUTD_ASSIGN_OR_RETURN(const DecodedStep step, DecodeStep(*field.value));
   std::optional<std::string> config;
   if (const auto name = ConfigFieldOf(step, layer); name.has_value()) {
-    DROPOUTD_ASSIGN_OR_RETURN(config, ReadField(place, *name));
+    DROPOUTD_ASSIGN_OR_RETURN(config, ReadNeeded(place, *name));
     if (!config.has_value()) return nullptr;
   }
   DROPOUTD_ASSIGN_OR_RETURN(
@@ -168,7 +185,11 @@ absl::StatusOr<StepPlace> StoreRepository::FindStep(std::string_view key, std::s
       DROPOUTD_RETURN_IF_ERROR(FinishRelease(place.session, count));
       continue;
     }
-    if (asks_record) DROPOUTD_RETURN_IF_ERROR(AdoptRecord(place, asked.fields, keys));
+    if (asks_record) {
+      const absl::Status adopted = AdoptRecord(place, asked.fields, keys);
+      if (absl::IsAborted(adopted)) continue;
+      DROPOUTD_RETURN_IF_ERROR(adopted);
+    }
     return place;
   }
   return TooManyChanges();
@@ -378,10 +399,11 @@ absl::StatusOr<Repository::Drawn> StoreRepository::Draw(const StepPlace& at, con
     const StoreField& step = fields[1];
     if (step.value.has_value()) {
       std::shared_ptr<const RetainedInput> input;
-      DROPOUTD_ASSIGN_OR_RETURN(const SharedRecord record,
-                                RecordFrom(place, *place.layer.key, step, input));
-      if (record != nullptr && record->pinned != nullptr && record->shape == shape) {
-        return Drawn{record->pinned, record};
+      const auto record = RecordFrom(place, *place.layer.key, step, input);
+      if (absl::IsAborted(record.status())) continue;
+      DROPOUTD_RETURN_IF_ERROR(record.status());
+      if (*record != nullptr && (*record)->pinned != nullptr && (*record)->shape == shape) {
+        return Drawn{(*record)->pinned, *record};
       }
     }
     SequentialNoise noise(place.session->seed());

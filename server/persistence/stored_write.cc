@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/persistence/field_names.h"
 #include "server/persistence/step_codec.h"
@@ -47,13 +48,15 @@ bool StoredWrite::TryNow(const StepRecord& record) {
     const std::optional<Nanoseconds> ttl = change.ttl;
     const SteadyTime now = repository_.clock_.Now();
     auto result = repository_.store_.Commit(place_.session->key(), std::move(change));
-    if (!result.ok()) return false;
-    if (result->outcome == StoreOutcome::kOccupied) {
+    // It may have been made: what another attempt finds would not say so.
+    const bool is_in_doubt = ReasonOf(result.status()) == Reason::kStoreUnavailable;
+    if (!result.ok() && !is_in_doubt) return false;
+    if (result.ok() && result->outcome == StoreOutcome::kOccupied) {
       replaces_ = result->found.front();
       continue;
     }
-    if (result->outcome != StoreOutcome::kDone) return false;
-    if (ttl.has_value()) place_.session->ExtendStoredUntil(now + *ttl);
+    if (result.ok() && result->outcome != StoreOutcome::kDone) return false;
+    if (result.ok() && ttl.has_value()) place_.session->ExtendStoredUntil(now + *ttl);
     std::promise<absl::StatusOr<StoreResult>> done;
     begun_ = done.get_future();
     done.set_value(std::move(result));

@@ -19,7 +19,8 @@ class StoredWrite final : public RecordWrite {
   // Begins to write; `input`: what the record's Backward needs, or null.
   void Start(const StepRecord& record, const RetainedInput* input);
 
-  // Writes, unless the session is another than the place has it, and waits; whether it was written.
+  // Writes, unless the session is another than the place has it, and waits. False: it was not
+  // written. Where that is not known Finish says so.
   bool TryNow(const StepRecord& record);
 
   absl::Status Finish(StepRecord record, SharedBits mask,

@@ -64,7 +64,9 @@ void Session::Show(SharedVersion next) {
 void Session::ShowAfter(const SharedVersion& before, SharedVersion next) {
   Books gone;
   const std::lock_guard lock(mutex_);
-  if (version_ == before) gone = ShowLocked(std::move(next));
+  // Two calls that have read the same version have an object each of it.
+  const bool is_same = version_ == before || (before->token && version_->token == before->token);
+  if (is_same) gone = ShowLocked(std::move(next));
 }
 
 std::shared_ptr<LayerBook> Session::BookOf(const LayerImage& layer) const {

@@ -70,8 +70,9 @@ class Session {
   std::uint64_t seed() const { return seed_; }
   Nanoseconds ttl() const { return ttl_; }
 
-  // From now on this is what the session is. With `before`, only if that is what it still was, so
-  // that no answer that came late hides a later one. The steps of layers that have gone go too.
+  // From now on this is what the session is. With `before`, only if that is what it still was, by
+  // its token if it has one, so that no answer that came late hides a later one. The steps of
+  // layers that have gone go too.
   void Show(SharedVersion next);
   void ShowAfter(const SharedVersion& before, SharedVersion next);
 
