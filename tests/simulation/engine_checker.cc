@@ -26,7 +26,8 @@ EngineChecker::Key& EngineChecker::KeyOf(std::string_view key) {
   const auto found = keys_.find(key);
   if (found != keys_.end()) return found->second;
   const auto may_end = [this](SessionModel::CallId maker) { return MayEnd(maker); };
-  return keys_.emplace(std::string(key), Key{SessionModel(rules_, masks_, may_end)}).first->second;
+  return keys_.emplace(std::string(key), Key{SessionModel(rules_, masks_, may_end), Time(0), {}})
+      .first->second;
 }
 
 bool EngineChecker::MayEnd(SessionModel::CallId maker) const {
@@ -80,10 +81,22 @@ EngineChecker::Call EngineChecker::Begin(std::size_t client, std::string_view ke
   return made;
 }
 
-void EngineChecker::End(const Call& call, const EngineAnswer& answer) {
+void EngineChecker::AddFork(const Call& fork, std::string_view source) {
+  KeyOf(fork.key).forks[fork.id] = source;
+}
+
+// The key of a call that ends, with what its forks may have found by now.
+EngineChecker::Key& EngineChecker::Look(const Call& call) {
   Key& of = KeyOf(call.key);
-  if (of.model.IsVoid(call.id)) return EndUnknown(call, "the store has lost what it was");
   if (of.model.MayBeThere()) of.last_there = scheduler_.now();
+  for (const auto& [id, source] : of.forks) ModelOf(source).Refresh();
+  of.forks.erase(call.id);
+  return of;
+}
+
+void EngineChecker::End(const Call& call, const EngineAnswer& answer) {
+  Key& of = Look(call);
+  if (of.model.IsVoid(call.id)) return EndUnknown(call, "the store has lost what it was");
   Note(call.key, absl::StrCat(call.client, " has ", call.id, ": ", answer.Print()));
   CheckQuota(call, answer);
   if (call.call.sources != nullptr) lives_[call.id].ttl = LeastTtl(call.call);
@@ -94,8 +107,7 @@ void EngineChecker::End(const Call& call, const EngineAnswer& answer) {
 }
 
 void EngineChecker::EndUnknown(const Call& call, std::string_view why) {
-  Key& of = KeyOf(call.key);
-  if (of.model.MayBeThere()) of.last_there = scheduler_.now();
+  Key& of = Look(call);
   Note(call.key, absl::StrCat(call.client, " has no ", call.id, ": ", TextOf(why)));
   of.model.EndUnknown(call.id);
   ForgetLater(call.key, call.id);

@@ -46,6 +46,9 @@ class EngineChecker {
   // The states that the key may be in, for as long as it is held.
   std::shared_ptr<const std::set<SessionState>> Watch(std::string_view key);
 
+  // That the fork begins of what `source` is.
+  void AddFork(const Call& fork, std::string_view source);
+
   // Every change that is answered is on the replicas, and so of the last Mark.
   void set_replicates(bool replicates) { replicates_ = replicates; }
   void Mark();
@@ -73,10 +76,12 @@ class EngineChecker {
   };
   struct Key {
     SessionModel model;
-    Time last_there{0};  // When there may have been a session.
+    Time last_there{0};                                 // When there may have been a session.
+    std::map<SessionModel::CallId, std::string> forks;  // Under way, and of what.
   };
 
   Key& KeyOf(std::string_view key);
+  Key& Look(const Call& call);
   SessionModel& ModelOf(std::string_view key) { return KeyOf(key).model; }
   bool MayEnd(SessionModel::CallId maker) const;
   Time LeastTtl(const EngineCall& call) const;

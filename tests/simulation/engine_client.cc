@@ -200,6 +200,7 @@ void EngineClient::Fork(const std::string& key) {
   call.kind = Kind::kFork;
   call.sources = checker_.Watch(from);
   const EngineChecker::Call begun = checker_.Begin(number_, key, call);
+  checker_.AddFork(begun, from);
   const auto view = face().ForkSession(from, key);
   EngineAnswer answer;
   answer.is_there = true;

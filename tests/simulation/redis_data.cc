@@ -77,17 +77,22 @@ RespValue RedisData::Run(const RedisCommand& command, const RespWords& words, st
   return answer;
 }
 
+RedisData::Entries& RedisData::OwnEntries() {
+  if (entries_.use_count() > 1) entries_ = std::make_shared<Entries>(*entries_);
+  return *entries_;
+}
+
 std::vector<std::string> RedisData::Keys() const {
   std::vector<std::string> keys;
-  for (const auto& [key, entry] : entries_) keys.push_back(key);
+  for (const auto& [key, entry] : *entries_) keys.push_back(key);
   return keys;
 }
 
 const RedisData::Entry* RedisData::Live(const std::string& key) {
-  const auto found = entries_.find(key);
-  if (found == entries_.end()) return nullptr;
+  const auto found = entries_->find(key);
+  if (found == entries_->end()) return nullptr;
   if (found->second->expiry != 0 && found->second->expiry < now_) {
-    entries_.erase(found);
+    OwnEntries().erase(key);
     return nullptr;
   }
   return found->second.get();
@@ -95,7 +100,7 @@ const RedisData::Entry* RedisData::Live(const std::string& key) {
 
 RedisData::Entry& RedisData::Own(const std::string& key) {
   Live(key);
-  std::shared_ptr<Entry>& entry = entries_[key];
+  std::shared_ptr<Entry>& entry = OwnEntries()[key];
   if (entry == nullptr) {
     entry = std::make_shared<Entry>();
   } else if (entry.use_count() > 1) {
@@ -105,8 +110,8 @@ RedisData::Entry& RedisData::Own(const std::string& key) {
 }
 
 bool RedisData::IsEmpty(const std::string& key) const {
-  const auto found = entries_.find(key);
-  if (found == entries_.end()) return false;
+  const auto found = entries_->find(key);
+  if (found == entries_->end()) return false;
   const auto& value = found->second->value;
   if (const auto* hash = std::get_if<Hash>(&value)) return hash->empty();
   if (const auto* list = std::get_if<List>(&value)) return list->empty();
@@ -117,20 +122,23 @@ bool RedisData::IsEmpty(const std::string& key) const {
 
 bool RedisData::Erase(const std::string& key) {
   if (Live(key) == nullptr) return false;
-  entries_.erase(key);
+  OwnEntries().erase(key);
   return true;
 }
 
 void RedisData::Rename(const std::string& from, const std::string& to) {
-  auto node = entries_.extract(from);
+  Entries& entries = OwnEntries();
+  auto node = entries.extract(from);
   if (node.empty()) return;
-  entries_.erase(to);
+  entries.erase(to);
   node.key() = to;
-  entries_.insert(std::move(node));
+  entries.insert(std::move(node));
 }
 
 void RedisData::Copy(const std::string& from, const std::string& to) {
-  entries_[to] = entries_.find(from)->second;
+  Entries& entries = OwnEntries();
+  const auto copied = entries.find(from)->second;
+  entries[to] = copied;
 }
 
 std::string_view RedisData::TypeOf(const std::string& key) {

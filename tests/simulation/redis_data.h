@@ -56,7 +56,7 @@ class RedisData {
   // `words` begin with the command's name. `now`: in milliseconds of this Redis's clock.
   RespValue Run(const RedisCommand& command, const RespWords& words, std::int64_t now);
 
-  std::size_t size() const { return entries_.size(); }
+  std::size_t size() const { return entries_->size(); }
   std::vector<std::string> Keys() const;
 
   // For the handlers. What has expired is not there.
@@ -91,7 +91,10 @@ class RedisData {
   Entry& Own(const std::string& key);
   bool IsEmpty(const std::string& key) const;
 
-  std::map<std::string, std::shared_ptr<Entry>, std::less<>> entries_;
+  using Entries = std::map<std::string, std::shared_ptr<Entry>, std::less<>>;
+  Entries& OwnEntries();
+
+  std::shared_ptr<Entries> entries_ = std::make_shared<Entries>();
   std::int64_t now_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
+#include <thread>
 
 #include "server/base/random_id.h"
 #include "server/base/slow_mutex.h"
@@ -13,8 +14,10 @@ namespace {
 // More turns than these without an end of waiting are a run without an end.
 constexpr std::uint64_t kMostTurns = 2'000'000;
 
-Scheduler* the_scheduler = nullptr;
-thread_local bool is_simulated = false;
+constexpr std::size_t kStackBytes = std::size_t{1} << 20;
+
+Scheduler *the_scheduler = nullptr;
+thread_local bool is_simulated = false;  // In Run.
 
 }  // namespace
 
@@ -42,15 +45,25 @@ std::uint64_t Scheduler::DrawForServer() { return the_scheduler->server_random_.
 
 void Scheduler::Spawn(std::string name, std::function<void()> body) {
   threads_.push_back(std::make_unique<Thread>());
-  Thread& made = *threads_.back();
+  Thread &made = *threads_.back();
   made.name = std::move(name);
-  made.thread = std::thread([this, &made, work = std::move(body)] {
-    is_simulated = true;
-    made.turn.acquire();
-    work();
-    made.state = State::kDone;
-    GiveTurn();
-  });
+  made.body = std::move(body);
+  made.stack = std::make_unique_for_overwrite<std::byte[]>(kStackBytes);
+  getcontext(&made.context);
+  made.context.uc_stack.ss_sp = made.stack.get();
+  made.context.uc_stack.ss_size = kStackBytes;
+  makecontext(&made.context, Enter, 0);
+}
+
+// Never returns: there is nothing below it on its stack.
+void Scheduler::Enter() {
+  Scheduler &self = *the_scheduler;
+  Thread &thread = *self.threads_[self.current_];
+  thread.body();
+  thread.body = nullptr;
+  thread.state = State::kDone;
+  self.MakeReady();
+  setcontext(self.Choose() ? &self.threads_[self.current_]->context : &self.caller_);
 }
 
 void Scheduler::At(Time time, std::function<void()> event) {
@@ -58,11 +71,9 @@ void Scheduler::At(Time time, std::function<void()> event) {
 }
 
 void Scheduler::Run() {
-  if (!threads_.empty()) {
-    GiveTurn();
-    finished_.acquire();
-  }
-  for (const auto& each : threads_) each->thread.join();
+  is_simulated = true;
+  if (!threads_.empty() && Choose()) swapcontext(&caller_, &threads_[current_]->context);
+  is_simulated = false;
   threads_.clear();
   events_.clear();
 }
@@ -72,7 +83,7 @@ void Scheduler::Yield() { Switch(State::kReady); }
 void Scheduler::Sleep(Time duration) { Block(now_ + duration); }
 
 bool Scheduler::Block(Time until) {
-  Thread& self = *threads_[current_];
+  Thread &self = *threads_[current_];
   self.until = until;
   self.is_woken = false;
   Switch(State::kBlocked);
@@ -80,36 +91,25 @@ bool Scheduler::Block(Time until) {
 }
 
 void Scheduler::Wake(ThreadId thread) {
-  Thread& other = *threads_[thread];
+  Thread &other = *threads_[thread];
   if (other.state != State::kBlocked) return;
   other.state = State::kReady;
   other.is_woken = true;
 }
 
 void Scheduler::Switch(State state) {
-  Thread& self = *threads_[current_];
+  Thread &self = *threads_[current_];
   self.state = state;
   const ThreadId id = current_;
   // Who could not have its mutex tries again after anyone else has got further.
-  if (state != State::kContending) {
-    for (const auto& each : threads_) {
-      if (each->state == State::kContending) each->state = State::kReady;
-    }
-  }
+  if (state != State::kContending) MakeReady();
   if (!Choose()) Stuck("nothing can run");
-  if (current_ == id) return;
-  threads_[current_]->turn.release();
-  self.turn.acquire();
+  if (current_ != id) swapcontext(&self.context, &threads_[current_]->context);
 }
 
-void Scheduler::GiveTurn() {
-  for (const auto& each : threads_) {
+void Scheduler::MakeReady() {
+  for (const auto &each : threads_) {
     if (each->state == State::kContending) each->state = State::kReady;
-  }
-  if (Choose()) {
-    threads_[current_]->turn.release();
-  } else {
-    finished_.release();
   }
 }
 
@@ -123,7 +123,7 @@ bool Scheduler::Choose() {
     }
     if (!ready.empty()) break;
     const bool all_done = std::all_of(threads_.begin(), threads_.end(),
-                                      [](const auto& each) { return each->state == State::kDone; });
+                                      [](const auto &each) { return each->state == State::kDone; });
     if (all_done) return false;
     if (!Advance()) Stuck("a deadlock");
   }
@@ -145,7 +145,7 @@ bool Scheduler::RunEvents() {
 }
 
 void Scheduler::WakeSleepers() {
-  for (const auto& each : threads_) {
+  for (const auto &each : threads_) {
     if (each->state == State::kBlocked && each->until <= now_) each->state = State::kReady;
   }
 }
@@ -153,7 +153,7 @@ void Scheduler::WakeSleepers() {
 bool Scheduler::Advance() {
   Time next = Time::max();
   if (!events_.empty()) next = events_.begin()->first;
-  for (const auto& each : threads_) {
+  for (const auto &each : threads_) {
     if (each->state == State::kBlocked) next = std::min(next, each->until);
   }
   if (next == Time::max()) return false;
@@ -162,10 +162,10 @@ bool Scheduler::Advance() {
   return true;
 }
 
-void Scheduler::Stuck(const char* why) {
+void Scheduler::Stuck(const char *why) {
   std::cerr << "simulation: " << why << " at " << now_.count() << " ns\n";
-  constexpr const char* kStates[] = {"ready", "contends", "waits", "done"};
-  for (const auto& each : threads_) {
+  constexpr const char *kStates[] = {"ready", "contends", "waits", "done"};
+  for (const auto &each : threads_) {
     std::cerr << "  " << each->name << ": " << kStates[static_cast<int>(each->state)] << "\n";
   }
   if (on_stuck_) on_stuck_();

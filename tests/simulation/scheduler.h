@@ -2,15 +2,15 @@
 #ifndef DROPOUTD_TESTS_SIMULATION_SCHEDULER_H_
 #define DROPOUTD_TESTS_SIMULATION_SCHEDULER_H_
 
+#include <ucontext.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
-#include <semaphore>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,13 +19,15 @@
 
 namespace dropoutd {
 
-// Threads of the operating system of which one runs at a time: it hands on where it waits, and the
-// seed chooses to whom. Time stands still while any thread can run; then it goes on to the next
-// event. So a run depends on its seed alone, as long as all that waits does so through here:
-// no thread may keep a mutex that is not a SlowMutex while it waits.
+// Threads that share one of the operating system, each with a stack of its own:
+// the one that runs hands on where it waits, and the seed chooses to whom. Time
+// stands still while any thread can run; then it goes on to the next event. So
+// a run depends on its seed alone, as long as all that waits does so through
+// here: no thread may keep a mutex that is not a SlowMutex while it waits.
 //
-// While one exists, SlowMutex and the random source of server/base are its own; so there is one at
-// a time. Functions are called by the thread that runs, or by the one that made it, before Run.
+// While one exists, SlowMutex and the random source of server/base are its own;
+// so there is one at a time. Functions are called by the thread that runs, or
+// by the one that made it, before Run.
 class Scheduler {
  public:
   using Time = std::chrono::nanoseconds;  // Since the simulation's beginning.
@@ -33,8 +35,8 @@ class Scheduler {
 
   explicit Scheduler(std::uint64_t seed);
   ~Scheduler();  // After Run, or if nothing was spawned.
-  Scheduler(const Scheduler&) = delete;
-  Scheduler& operator=(const Scheduler&) = delete;
+  Scheduler(const Scheduler &) = delete;
+  Scheduler &operator=(const Scheduler &) = delete;
 
   // A thread more; also from a thread of the simulation.
   void Spawn(std::string name, std::function<void()> body);
@@ -42,19 +44,21 @@ class Scheduler {
   // Calls `event` at that time, or now if it has passed. It must not wait.
   void At(Time time, std::function<void()> event);
 
-  // Until all threads have ended; events that are left are dropped. A deadlock, or a run without
-  // an end, is written to the standard error and ends the process.
+  // Until all threads have ended; events that are left are dropped. A deadlock,
+  // or a run without an end, is written to the standard error and ends the
+  // process.
   void Run();
 
   Time now() const { return now_; }
-  RandomSource64& random() { return random_; }
+  RandomSource64 &random() { return random_; }
 
   // Of the thread that runs.
   ThreadId current() const { return current_; }
   void Yield();  // Others may run first, at the same time.
   void Sleep(Time duration);
   bool Block(Time until);      // Whether Wake came before.
-  void Wake(ThreadId thread);  // Also from an event. Does nothing to one that is not blocked.
+  void Wake(ThreadId thread);  // Also from an event. Does nothing to one that is
+                               // not blocked.
 
   // Called before the process ends for a deadlock, to print what led to it.
   void set_on_stuck(std::function<void()> on_stuck) { on_stuck_ = std::move(on_stuck); }
@@ -69,20 +73,22 @@ class Scheduler {
     State state = State::kReady;
     Time until{0};  // Of a blocked one.
     bool is_woken = false;
-    std::binary_semaphore turn{0};
-    std::thread thread;
+    std::function<void()> body;
+    std::unique_ptr<std::byte[]> stack;
+    ucontext_t context = {};
   };
 
   static void ContendFromMutex();
   static std::uint64_t DrawForServer();
+  static void Enter();  // Runs the body of the thread whose turn it is.
 
   void Switch(State state);  // From the running thread to the next.
-  void GiveTurn();
-  bool Choose();  // The next to run; false if all are done.
+  void MakeReady();          // Those who could not have their mutex.
+  bool Choose();             // The next to run; false if all are done.
   bool RunEvents();
   void WakeSleepers();
   bool Advance();  // Whether there is anything to wait for.
-  [[noreturn]] void Stuck(const char* why);
+  [[noreturn]] void Stuck(const char *why);
 
   RandomSource64 random_;
   RandomSource64 server_random_;
@@ -93,7 +99,7 @@ class Scheduler {
   std::uint64_t turns_ = 0;
   std::uint64_t turns_at_this_time_ = 0;
   std::function<void()> on_stuck_;
-  std::binary_semaphore finished_{0};
+  ucontext_t caller_ = {};  // Of Run.
 };
 
 }  // namespace dropoutd

@@ -14,6 +14,13 @@ bool IsRecordOf(const EngineCall& a, const EngineCall& b) {
   return a.layer == b.layer && a.slot == b.slot;
 }
 
+// Whether the record that the answer was made from is still there, though it may not be.
+bool MissesRelease(const EngineCall& call, const EngineAnswer& expected,
+                   const SessionState& state) {
+  return expected.must_go.has_value() &&
+         state.layers[call.layer].steps[call.slot] == *expected.must_go;
+}
+
 bool ReleasesOne(const EngineCall& call) { return call.kind == EngineCallKind::kBackward; }
 
 }  // namespace
@@ -71,7 +78,18 @@ std::vector<EngineOutcome> SessionModel::Outcomes(const SessionState& state,
       outcomes.push_back(std::move(each));
     }
   }
+  if (call.kind == EngineCallKind::kFork && MayHaveNoSource(call)) {
+    EngineOutcome none{state, {}};
+    none.answer.error = ErrorOf(Reason::kSessionNotFound);
+    outcomes.push_back(std::move(none));
+  }
   return outcomes;
+}
+
+bool SessionModel::MayHaveNoSource(const EngineCall& call) const {
+  return std::any_of(call.sources->begin(), call.sources->end(), [this](const auto& source) {
+    return source.is_there() && may_end_(source.made_by);
+  });
 }
 
 // The world where the call has made `state` of it: what had no answer, and was made from what is
@@ -146,13 +164,15 @@ SessionModel::Worlds SessionModel::Explain(const Worlds& reachable, CallId call,
                                    [call](const auto& each) { return each.first == call; });
     if (done != world.done.end()) {
       if (done->second == nullptr || !Agrees(asked, *done->second, answer, rules_)) continue;
+      if (MissesRelease(asked, *done->second, world.state)) continue;
       World next = world;
       next.Erase(call);
       left.insert(std::move(next));
       continue;
     }
     for (const EngineOutcome& outcome : Outcomes(world.state, asked)) {
-      if (Agrees(asked, outcome.answer, answer, rules_)) {
+      if (Agrees(asked, outcome.answer, answer, rules_) &&
+          !MissesRelease(asked, outcome.answer, outcome.state)) {
         left.insert(After(world, call, outcome.state));
       }
     }
@@ -293,7 +313,11 @@ std::set<SessionModel::CallId> SessionModel::Makers() const {
 
 void SessionModel::Watch(const std::shared_ptr<std::set<SessionState>>& states) {
   watchers_.push_back(states);
-  Look(Reachable(worlds_, 0));
+  Refresh();
+}
+
+void SessionModel::Refresh() {
+  if (!is_lost_) Look(Reachable(worlds_, 0));
 }
 
 void SessionModel::Look(const Worlds& worlds) {
@@ -302,7 +326,6 @@ void SessionModel::Look(const Worlds& worlds) {
     const auto states = each.lock();
     for (const World& world : worlds) {
       states->insert(world.state);
-      if (world.state.is_there() && may_end_(world.state.made_by)) states->insert(SessionState());
     }
     if (states->size() > kMostSources) is_lost_ = true;
   }

@@ -49,8 +49,9 @@ class SessionModel {
   // Whether what is answered to it says nothing, as it was under way at a Restore.
   bool IsVoid(CallId call) const;
 
-  // Adds the states that it may be in until the set is dropped.
+  // Adds the states that it may be in until the set is dropped; Refresh: those of this moment.
   void Watch(const std::shared_ptr<std::set<SessionState>>& states);
+  void Refresh();
 
   std::size_t unknown() const;
   bool MayBeThere() const;
@@ -81,6 +82,7 @@ class SessionModel {
   using Worlds = std::set<World>;
 
   std::vector<EngineOutcome> Outcomes(const SessionState& state, const EngineCall& call) const;
+  bool MayHaveNoSource(const EngineCall& call) const;
   World After(const World& world, CallId call, const SessionState& state) const;
   Worlds Reachable(const Worlds& from, CallId target);
   void Extend(const World& world, CallId target, std::vector<World>& found) const;

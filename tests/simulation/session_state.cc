@@ -340,7 +340,12 @@ class Work {
     answer.output = OutputOf(record.mode, record.config, record.logit, record.shape);
     answer.mode = Mode::kTrain;
     SessionState next = before_;
-    if (call_.releases) next.layers[call_.layer].steps[call_.slot] = StepState();
+    if (call_.releases) {
+      next.layers[call_.layer].steps[call_.slot] = StepState();
+      EngineAnswer found = answer;
+      found.must_go = record;
+      Keep(std::move(found));
+    }
     Add(next, std::move(answer));
   }
 
@@ -535,7 +540,7 @@ bool operator==(const EngineAnswer& a, const EngineAnswer& b) {
 bool IsBefore(const EngineAnswer& a, const EngineAnswer& b) {
   const auto fields = [](const EngineAnswer& each) {
     return std::tie(each.error, each.is_there, each.view, each.output, each.p, each.mode,
-                    each.count);
+                    each.count, each.must_go);
   };
   if (fields(a) < fields(b)) return true;
   if (fields(b) < fields(a) || a.whole == nullptr || b.whole == nullptr) {

@@ -196,6 +196,10 @@ struct EngineAnswer {
   std::uint64_t count = 0;                    // Released steps, layers as bits, a logit's number.
   std::shared_ptr<const SessionState> whole;  // kExport.
 
+  // kBackward, which releases: it has found this record, and others must take it away before the
+  // call ends.
+  std::optional<StepState> must_go;
+
   std::string Print() const;
 };
 bool operator==(const EngineAnswer& a, const EngineAnswer& b);
