@@ -101,11 +101,13 @@ absl::Status StoredWrite::Finish(StepRecord record, SharedBits mask,
     if (result->outcome == StoreOutcome::kDone) {
       record.token = token_;
       repository_.TrimNowAndThen(place_);
-      const absl::Status kept =
-          place_.session->Commit(*place_.layer.book, *place_.layer.key, std::move(record),
-                                 std::move(mask), std::move(input), if_present_, turn_);
-      // Where there is no room here the store's copy serves.
-      return absl::IsResourceExhausted(kept) ? absl::OkStatus() : kept;
+      // The store's copy serves where there is no room here, and where the copy that is here does
+      // not have the layer yet, or no more.
+      place_.session
+          ->Commit(*place_.layer.book, *place_.layer.key, std::move(record), std::move(mask),
+                   std::move(input), if_present_, turn_)
+          .IgnoreError();
+      return absl::OkStatus();
     }
     DROPOUTD_ASSIGN_OR_RETURN(const bool is_wanted, PrepareNext(*result, turn));
     if (!is_wanted) return absl::OkStatus();

@@ -90,12 +90,31 @@ TEST(RacesTest, AStepOfALayerThatGoesMeanwhileIsOfNoLayer) {
   ASSERT_EQ(ReasonText(pair.a.SetWeight("s", "l", 2)), "OK");
   int queries = 0;
   pair.faulty.on_query = [&] {
-    if (++queries == 2) EXPECT_EQ(ReasonText(pair.b.DeleteLayer("s", "l")), "OK");
+    if (++queries == 2) {
+      EXPECT_EQ(ReasonText(pair.b.DeleteLayer("s", "l")), "OK");
+    }
     return absl::OkStatus();
   };
   EXPECT_EQ(ReasonText(pair.a.repository().FindStep("s", "l", kStepOfRaces, true)),
             "LAYER_NOT_FOUND");
   EXPECT_GE(queries, 2);
+}
+
+// The copy that is here is changed while the store is asked, so that what it answers is not shown.
+TEST(RacesTest, AForwardOfALayerThatTheCopyDoesNotHaveYetSucceeds) {
+  SharedPair pair;
+  ASSERT_TRUE(pair.a.Create("s", {MakeLayer("l", 0.5)}).ok());
+  pair.faulty.on_query = [&, is_first = true]() mutable {
+    if (std::exchange(is_first, false)) {
+      EXPECT_EQ(ReasonText(pair.a.Update("s", MakeLayer("l", 0.25))), "OK");
+      EXPECT_EQ(ReasonText(pair.b.CreateLayer("s", MakeLayer("m", 0.75))), "OK");
+    }
+    return absl::OkStatus();
+  };
+  const auto place = pair.a.repository().FindStep("s", "m", kStepOfRaces, false);
+  ASSERT_EQ(ReasonText(place), "OK");
+  EXPECT_EQ(ReasonText(pair.a.WriteAt(*place)), "OK");
+  EXPECT_EQ(pair.a.RecordedP("s", "m", kStepOfRaces), 0.75);
 }
 
 }  // namespace
