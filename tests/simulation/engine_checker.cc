@@ -89,7 +89,11 @@ void EngineChecker::AddFork(const Call& fork, std::string_view source) {
 EngineChecker::Key& EngineChecker::Look(const Call& call) {
   Key& of = KeyOf(call.key);
   if (of.model.MayBeThere()) of.last_there = scheduler_.now();
-  for (const auto& [id, source] : of.forks) ModelOf(source).Refresh();
+  for (const auto& [id, source] : of.forks) {
+    SessionModel& model = ModelOf(source);
+    model.Refresh();
+    if (model.is_lost()) of.model.Lose();
+  }
   of.forks.erase(call.id);
   return of;
 }

@@ -1,6 +1,7 @@
 #include "tests/simulation/engine_options.h"
 
 #include <algorithm>
+#include <chrono>
 #include <sstream>
 #include <utility>
 
@@ -27,7 +28,23 @@ EngineOptions EngineOptions::Draw(RandomSource64& random) {
   options.local = LocalFaults::Draw(random);
   options.workload = EngineWorkload::Draw(random);
   options.DrawLimits(random);
+  if (options.store == SimStore::kRedis && random.Chance(0.2)) options.DrawLosses(random);
   return options;
+}
+
+// Little else but changes that Redis loses, one or two at once, of sessions that all servers have
+// copies of.
+void EngineOptions::DrawLosses(RandomSource64& random) {
+  servers = 2 + random.Below(2);
+  clients = 2 + random.Below(3);
+  wait_replicas = 0;
+  network = NetworkOptions::Good();
+  network.lossy_fail_overs = 0.1 + 0.5 * random.Fraction();
+  workload.keys = 1 + random.Below(2);
+  workload.wanders = 0.05;
+  workload.pause = std::chrono::milliseconds(300 + random.Below(1200));
+  workload.weights[static_cast<std::size_t>(EngineCallKind::kUpdateLayer)] = 40;
+  workload.weights[static_cast<std::size_t>(EngineCallKind::kDelete)] = 1;
 }
 
 // A store's copies are never refused, and what is forgotten here is read again.

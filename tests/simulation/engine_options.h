@@ -35,6 +35,7 @@ struct EngineOptions {
 
  private:
   void DrawLimits(RandomSource64& random);
+  void DrawLosses(RandomSource64& random);
 };
 
 }  // namespace dropoutd

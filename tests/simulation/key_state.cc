@@ -12,10 +12,16 @@ namespace dropoutd {
 namespace {
 
 constexpr std::int64_t kTombstoneMicroseconds = 30'000'000;
+constexpr std::int64_t kLongestStepBack = 20'000'000;
 constexpr std::size_t kHexDigits = 2 * Token::kBytes;
 
 std::string Hex(Token token) { return absl::BytesToHexString(token.Bytes()); }
 std::string Short(Token token) { return token ? Hex(token).substr(0, 6) : "none"; }
+
+// The earliest that the store's clock may show where the call takes effect.
+std::int64_t EarliestClock(const KeyCall& call) {
+  return call.clock - (call.may_step_back ? kLongestStepBack : 0);
+}
 
 std::int64_t Microseconds(std::chrono::nanoseconds time) {
   return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
@@ -96,7 +102,7 @@ KeyOutcome Write(const KeyState& before, const KeyCall& call) {
       adds = adds || !was_there;
     }
     state.fields[write.name] = {change.token, write.value.has_value(),
-                                write.value ? 0 : call.clock + kTombstoneMicroseconds};
+                                write.value ? 0 : EarliestClock(call) + kTombstoneMicroseconds};
   }
   if (change.limit && adds && CountIn(state, change.limit->range) > change.limit->most) {
     const std::uint64_t count =
@@ -111,7 +117,7 @@ KeyOutcome Write(const KeyState& before, const KeyCall& call) {
     }
   }
   if (Renames(change)) state.token = change.token;
-  if (change.makes) state.ends_at = call.clock + Microseconds(change.ttl.value());
+  if (change.makes) state.ends_at = EarliestClock(call) + Microseconds(change.ttl.value());
   const StoreResult done = Done(state.token, erased);
   return {std::move(state), {}, Answer(done)};
 }
@@ -152,7 +158,7 @@ KeyOutcome Remove(const KeyState& state, const KeyCall& call) {
   }
   KeyState removed;
   removed.token = call.token;
-  removed.fades_at = call.clock + kTombstoneMicroseconds;
+  removed.fades_at = EarliestClock(call) + kTombstoneMicroseconds;
   return {std::move(removed), {}, Answer(Done(call.token))};
 }
 

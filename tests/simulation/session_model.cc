@@ -103,8 +103,9 @@ SessionModel::World SessionModel::After(const World& world, CallId call,
   const bool changes =
       HasAnotherToken(world.state, state) || made.kind == EngineCallKind::kReleaseSteps;
   for (const auto& [id, other] : pending_) {
-    // One that the store has lost was made from what has been lost too.
-    if (!other.has_ended || other.is_void || id == call || next.Has(id)) continue;
+    if (!other.has_ended || id == call || next.Has(id)) continue;
+    // What the store has lost may have been made from other changes that it has lost.
+    if (other.is_void && pending_.at(call).is_void) continue;
     const EngineCall& late = other.call;
     const bool is_record = ReleasesOne(late) || late.kind == EngineCallKind::kForward;
     const bool is_dead = is_another ||
@@ -295,7 +296,7 @@ bool SessionModel::MayBeThere() const {
 }
 
 std::size_t SessionModel::MostParameters() const {
-  std::size_t most = 0;
+  std::size_t most = is_lost_ ? 1 : 0;
   for (const World& world : worlds_) {
     const auto& layer = world.state.layers[kConcreteLayer];
     most = std::max<std::size_t>(most, layer.uid != 0 ? 1 : 0);

@@ -58,6 +58,7 @@ class SessionModel {
   std::size_t MostParameters() const;  // Layers that have some.
   std::set<CallId> Makers() const;     // Of the sessions that may be there.
   bool is_lost() const { return is_lost_; }
+  void Lose() { is_lost_ = true; }  // From now on nothing is checked.
 
   std::string Print() const;
 
