@@ -64,6 +64,9 @@ const std::vector<Mutation>& AllMutations() {
        "end\n"},
       {"WritesBeforeTheLimits", "-- The counts of fields.",
        "for _, write in ipairs(writes) do redis.call('HSET', f, write.name, write.value) end\n"},
+      // A session is made of what a fail-over, or time, has left of it.
+      {"PartOfWhatWasStaged", "local staged = makes and tonumber(ARGV[at + 1]) or 0",
+       "local staged = 0"},
       // A snapshot of two moments.
       {"NothingIsSetAside", "local function set_aside(snapshots, name, value)",
        "local function set_aside(snapshots, name, value)\n  if true then return end"},
