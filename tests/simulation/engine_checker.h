@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "server/session/limits.h"
@@ -71,7 +72,6 @@ class EngineChecker {
   struct Life {
     Time ttl{0};
     Time renewed{0};
-    Time ahead{0};          // What the clock had stepped ahead by then.
     bool is_short = false;  // The store has lost that it was renewed.
   };
   struct Key {
@@ -84,6 +84,7 @@ class EngineChecker {
   Key& Look(const Call& call);
   SessionModel& ModelOf(std::string_view key) { return KeyOf(key).model; }
   bool MayEnd(SessionModel::CallId maker) const;
+  Time AheadSince(Time time) const;
   Time LeastTtl(const EngineCall& call) const;
   void Renew(const Call& call);
   void CheckQuota(const Call& call, const EngineAnswer& answer);
@@ -100,7 +101,7 @@ class EngineChecker {
   std::map<std::string, Key, std::less<>> keys_;
   std::map<SessionModel::CallId, Life> lives_;
   std::vector<SimSpec> specs_ = {SimSpec()};
-  Time ahead_{0};
+  std::vector<std::pair<Time, Time>> steps_ahead_;  // When, and how far.
   SessionModel::CallId next_ = 1;
   History history_;
   std::string violation_;
