@@ -93,6 +93,22 @@ class Redis:
         except subprocess.CalledProcessError:
             return False  # Sentinels close all connections of whom they give another role.
 
+    def await_copy_of(self, primary):
+        """Returns when this replica has what `primary` has by now."""
+        for line in primary.run("info", "replication").split():
+            if line.startswith("master_repl_offset:"):
+                wanted = int(line.split(":")[1])
+        deadline = time.monotonic() + REDIS_SECONDS
+        while self._offset() < wanted:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the replica stays behind {wanted}")
+            time.sleep(0.01)
+
+    def _offset(self):
+        for line in self.run("info", "replication").split():
+            if line.startswith("slave_repl_offset:"):
+                return int(line.split(":")[1])
+        return -1
 
     def await_clients(self, most):
         """Waits until so few connections are left, that of the question included."""

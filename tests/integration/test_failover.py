@@ -53,7 +53,7 @@ class FailoverTest(unittest.TestCase):
         x = [[1.0] * 64]
         with Client(one.address) as a, Client(other.address) as b:
             a.create_session("s", [dropout_layer("l", p=0.5)], seed=1)
-            self.nodes[0].run("wait", "1", "0")
+            self.nodes[1].await_copy_of(self.nodes[0])
             self.nodes[1].run("replicaof", "no", "one")
             # Of this the second node hears nothing.
             a.call("SetMode", pb.SetModeRequest(session_id="s", mode=pb.MODE_EVAL))

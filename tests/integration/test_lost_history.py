@@ -123,7 +123,7 @@ class LostHistoryTest(unittest.TestCase):
                 for _ in range(2)]
         a.create_session("s", [dropout_layer("l", p=0.5)], seed=1)
         other.await_info("master_link_status:up")
-        redis.run("wait", "1", "0")
+        other.await_copy_of(redis)
         other.run("replicaof", "no", "one")
         a.update_layer("s", dropout_layer("l", p=0.9))
         self.assertEqual(a.forward("s", "l", X, step=1).p, 0.9)

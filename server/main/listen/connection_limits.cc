@@ -23,6 +23,9 @@ int Milliseconds(std::chrono::nanoseconds time) {
 void ApplyLimits(const ConnectionLimits& limits, std::chrono::nanoseconds age_grace,
                  grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, Int(limits.max_concurrent_streams));
+  // Else a quick connection's streams may send megabytes before their handlers have begun, and no
+  // handler asked for them. A handler that reads gets the whole message's window at once.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, Int(limits.max_header_bytes));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(limits.keepalive_time));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(limits.keepalive_timeout));

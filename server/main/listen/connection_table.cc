@@ -14,9 +14,9 @@
 namespace dropoutd {
 namespace {
 
-// What may come between two calls: settings, pings, a call's headers and the beginning of its
-// message.
-constexpr std::uint64_t kMostBetweenCalls = std::uint64_t{512} << 10;
+// What may come and no call is known of it yet: gRPC lets in the first 64 KiB of each stream before
+// the handlers of many calls have begun.
+constexpr std::uint64_t kMostBetweenCalls = std::uint64_t{8} << 20;
 
 // The socket that a descriptor is now; 0 if it is none.
 ino_t SocketOf(int descriptor) {
