@@ -80,7 +80,7 @@ void ConnectionTable::CallBegins(const std::string& peer) {
   int descriptor = -1;
   Connection* const connection = Find(peer, descriptor);
   if (connection == nullptr) return;
-  ++connection->calls_begun;
+  connection->has_called = true;
   // Once: a call more does not close it again.
   if (++connection->calls == most_calls_ + 1) Close(descriptor);
 }
@@ -90,7 +90,9 @@ void ConnectionTable::CallEnds(const std::string& peer) {
   int descriptor = -1;
   Connection* const connection = Find(peer, descriptor);
   // The call may be of an earlier connection of this name.
-  if (connection != nullptr && connection->calls != 0) --connection->calls;
+  if (connection == nullptr || connection->calls == 0) return;
+  --connection->calls;
+  connection->has_called = true;
 }
 
 void ConnectionTable::CloseSenselessSenders() {
@@ -99,11 +101,9 @@ void ConnectionTable::CloseSenselessSenders() {
   for (auto& [descriptor, connection] : open_) {
     if (connection.peer.empty()) continue;
     const std::uint64_t bytes = ReceivedBy(descriptor);
-    const bool may_send =
-        connection.calls != 0 || connection.calls_begun != connection.begun_before;
-    if (!may_send && bytes - connection.bytes_before > kMostBetweenCalls) Close(descriptor);
-    connection.begun_before = connection.calls_begun;
+    const bool may_send = std::exchange(connection.has_called, false) || connection.calls != 0;
     if (may_send) connection.bytes_before = bytes;
+    if (bytes - connection.bytes_before > kMostBetweenCalls) Close(descriptor);
   }
 }
 

@@ -54,9 +54,8 @@ class ConnectionTable {
     ino_t socket = 0;
     std::string peer;                // Empty: none that a call could name.
     std::size_t calls = 0;           // Under way.
-    std::uint64_t calls_begun = 0;   // Ever.
-    std::uint64_t begun_before = 0;  // At the last look,
-    std::uint64_t bytes_before = 0;  // as the bytes received by then.
+    bool has_called = false;         // A call has begun or ended since the last look.
+    std::uint64_t bytes_before = 0;  // Received by the last look at which a call was known.
   };
   using Connections = std::unordered_map<int, Connection>;  // By descriptor.
 
