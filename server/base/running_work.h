@@ -20,6 +20,27 @@ class RunningWork {
 // look at the clock.
 void Checkpoint();
 
+// Passes a checkpoint now and then in a loop whose parts are too short for one each. Not
+// thread-safe.
+class WorkMeter {
+ public:
+  // In units of about a nanosecond or a few, as an element of a tensor takes.
+  void Add(std::size_t units) {
+    done_ += units;
+    if (done_ < kUnits) return;
+    done_ = 0;
+    Checkpoint();
+  }
+
+  // One of the records of a session, to read, write or forget.
+  void AddRecord() { Add(kUnits / 1024); }
+
+ private:
+  static constexpr std::size_t kUnits = std::size_t{1} << 16;
+
+  std::size_t done_ = 0;
+};
+
 // How many threads have worked for longer than `limit` and passed no checkpoint. Thread-safe.
 std::size_t CountStuckWork(std::chrono::nanoseconds limit);
 

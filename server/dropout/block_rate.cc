@@ -5,6 +5,8 @@
 #include <map>
 #include <vector>
 
+#include "server/base/running_work.h"
+
 namespace dropoutd {
 namespace {
 
@@ -72,7 +74,9 @@ double ExactRate(double p, std::span<const Term> terms) {
   if (p < kTinyP) return p / SlopeAtZero(terms);
   std::vector<double> powers(terms.back().count);
   double gamma = 0.0;
+  WorkMeter meter;
   for (int step = 0; step < kMaxSteps; ++step) {
+    meter.Add(powers.size());
     FillPowers(1.0 - gamma, powers);
     double kept = 0.0;
     double slope = 0.0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "server/base/running_work.h"
 #include "server/dropout/kernel_for.h"
 
 namespace dropoutd {
@@ -55,8 +56,10 @@ ConcreteGradient::ConcreteGradient(const Plan& plan, DataType input_type, const 
 void ConcreteGradient::Add(std::size_t begin, std::size_t n, DataType dtype, const void* gradient) {
   const auto* const dy = static_cast<const std::byte*>(gradient);
   std::array<double, kChunk> z;
+  WorkMeter meter;
   for (std::size_t done = 0; done < n; done += kChunk) {
     const std::size_t count = std::min(kChunk, n - done);
+    meter.Add(count);
     const std::byte* const x =
         input_ + (begin + done) * static_cast<std::size_t>(ElementSize(input_type_));
     const std::byte* const dy_at = dy + done * static_cast<std::size_t>(ElementSize(dtype));

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
+#include "server/base/running_work.h"
 #include "server/base/status_macros.h"
 #include "server/dropout/block_rate.h"
 #include "server/dropout/shared_axes.h"
@@ -91,8 +92,10 @@ void DropBlockAt(const BlockLayout& layout, std::int64_t base, const Index3& at,
 void Spread(std::int64_t size, std::int64_t stride, std::int64_t block, PackedBits& bits) {
   std::uint8_t* const bytes = bits.data();
   const auto count = static_cast<std::int64_t>(bits.count());
+  WorkMeter meter;
   for (std::int64_t outer = 0; outer < count; outer += size * stride) {
     for (std::int64_t line = outer; line < outer + stride; ++line) {
+      meter.Add(static_cast<std::size_t>(size));
       std::int64_t dropped_until = 0;
       for (std::int64_t x = 0; x < size; ++x) {
         const std::int64_t element = line + x * stride;
@@ -103,6 +106,15 @@ void Spread(std::int64_t size, std::int64_t stride, std::int64_t block, PackedBi
       }
     }
   }
+}
+
+// Elements of a block.
+std::size_t VolumeOf(const BlockLayout& layout) {
+  std::size_t volume = 1;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(layout.spatial_axes); ++i) {
+    volume *= static_cast<std::size_t>(layout.blocks[i]);
+  }
+  return volume;
 }
 
 // Whether the seeds' blocks have so many elements together that it is quicker to spread the seeds
@@ -216,7 +228,10 @@ PackedBits DrawBlocks(const BlockLayout& layout, const kernels::BernoulliStream&
   const bool spread = AreBlocksMany(layout);
   BlockLayout drops = layout;
   if (spread) drops.blocks.fill(1);
+  const std::size_t volume = VolumeOf(drops);
+  WorkMeter meter;
   ForEachSeed(layout, seeds, first_index, [&](std::int64_t map, std::int64_t place) {
+    meter.Add(volume);
     const std::int64_t base = map / layout.channels * layout.sample_stride +
                               map % layout.channels * layout.channel_stride;
     DropBlockAt(drops, base, CornerOf(layout, place), bits.data());

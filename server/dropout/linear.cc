@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
+#include "server/base/running_work.h"
 #include "server/base/status_macros.h"
 #include "server/kernels/bernoulli_bits.h"
 #include "server/kernels/masked_scale.h"
@@ -60,7 +61,10 @@ struct Block {
 // Cuts 0 .. total - 1 into pieces of at most `most`.
 template <typename Body>
 void ForEachPiece(Index total, Index most, Body body) {
-  for (Index at = 0; at < total; at += most) body(at, std::min(most, total - at));
+  for (Index at = 0; at < total; at += most) {
+    body(at, std::min(most, total - at));
+    Checkpoint();  // A product of two tiles takes milliseconds.
+  }
 }
 
 // A block of a row-major matrix of any type, as values of type T.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "server/base/running_work.h"
 #include "server/dropout/noise_runs.h"
 #include "server/kernels/concrete.h"
 #include "server/kernels/deviates.h"
@@ -33,7 +34,17 @@ Multipliers::Multipliers(const Plan& plan) : plan_(plan) {
   Draw(0, shared_.size(), shared_.data());
 }
 
+// The noise of a whole tensor in pieces, between which the work shows that it goes on.
 void Multipliers::Draw(std::size_t begin, std::size_t n, double* noise) const {
+  constexpr std::size_t kPiece = std::size_t{1} << 16;
+  for (; n > kPiece; begin += kPiece, noise += kPiece, n -= kPiece) {
+    DrawPiece(begin, kPiece, noise);
+    Checkpoint();
+  }
+  DrawPiece(begin, n, noise);
+}
+
+void Multipliers::DrawPiece(std::size_t begin, std::size_t n, double* noise) const {
   const std::uint64_t first = plan_.layout.first_index + begin;
   if (plan_.law == NoiseLaw::kGaussian) {
     kernels::NormalDeviates(plan_.stream, first, n, noise);

@@ -24,6 +24,7 @@ class Multipliers {
 
  private:
   void Draw(std::size_t begin, std::size_t n, double* noise) const;
+  void DrawPiece(std::size_t begin, std::size_t n, double* noise) const;
 
   const Plan& plan_;
   std::vector<double> shared_;  // All draws, where the noise is not elementwise.

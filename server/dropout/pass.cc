@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "server/base/running_work.h"
 #include "server/dropout/bit_expander.h"
 #include "server/dropout/kernel_for.h"
 #include "server/kernels/affine_mask.h"
@@ -92,7 +93,12 @@ struct Pass::Piece {
   // Calls body(element, n) for chunks of at most `size` elements.
   template <typename Body>
   void ForEachChunk(std::size_t size, Body body) const {
-    for (std::size_t at = begin; at < end(); at += size) body(at, std::min(size, end() - at));
+    WorkMeter meter;
+    for (std::size_t at = begin; at < end(); at += size) {
+      const std::size_t n = std::min(size, end() - at);
+      body(at, n);
+      meter.Add(n);
+    }
   }
 };
 
@@ -200,12 +206,14 @@ void Pass::MaskBlocks(const Piece& piece) const {
   const std::size_t sample_size = by_sample ? count_ / samples : count_;
   BitExpander expander(plan_.layout, *bits_, piece.begin);
   ChunkBits expanded;
+  WorkMeter meter;
   for (std::size_t at = piece.begin; at < piece.end();) {
     const std::size_t sample = at / sample_size;
     const std::size_t n = std::min({kChunk, piece.end() - at, (sample + 1) * sample_size - at});
     expander.Next(n, expanded.data());
     ApplyBits(piece, at, n, expanded.data(), sample_scales_[sample]);
     at += n;
+    meter.Add(n);
   }
 }
 

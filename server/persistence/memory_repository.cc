@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/base/error.h"
+#include "server/base/running_work.h"
 #include "server/base/status_macros.h"
 #include "server/persistence/field_collector.h"
 #include "server/persistence/field_names.h"
@@ -47,7 +48,9 @@ class StepCollector {
 
   absl::Status Add(const LayerImage& layer, const StepBook& steps) {
     DROPOUTD_RETURN_IF_ERROR(AddParameters(layer.uid, layer.parameters_id, layer.parameters));
+    WorkMeter meter;
     for (const auto& [key, record] : steps.records()) {
+      meter.AddRecord();
       const std::shared_ptr<const RetainedInput> input = record->input.Get();
       if (record->input && input == nullptr) continue;
       if (input != nullptr) {
@@ -67,7 +70,9 @@ class StepCollector {
 };
 
 absl::Status InstallSteps(Session& session, std::vector<SessionParts::Step> steps) {
+  WorkMeter meter;
   for (SessionParts::Step& step : steps) {
+    meter.AddRecord();
     const auto& layers = session.version()->image->layers;
     const auto layer = layers.find(step.record.config->layer_id);
     if (layer == layers.end()) continue;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "server/base/error.h"
+#include "server/base/running_work.h"
 #include "server/base/status_macros.h"
 #include "server/persistence/field_collector.h"
 #include "server/persistence/field_names.h"
@@ -44,6 +45,7 @@ absl::Status StoreRepository::StageAll(std::string_view key, Token incarnation,
     bytes += field.name.size() + field.value->size();
     some.push_back(std::move(field));
     if (some.size() < kFieldsAtOnce && bytes < kBytesAtOnce) continue;
+    Checkpoint();
     DROPOUTD_RETURN_IF_ERROR(Translate(store_.Stage(key, incarnation, std::move(some)), key));
     some.clear();
     bytes = 0;
@@ -95,6 +97,7 @@ absl::StatusOr<FoundSession> StoreRepository::Create(const std::string& key, Sha
   const std::uint64_t staged = is_staged ? 0 : copied->fields.size();
   Token removal;
   for (int i = 0; i < kMostTries; ++i) {
+    Checkpoint();
     const auto found = Find(key);
     if (found.ok()) {
       if (!is_same(*found->version->image)) return SessionExists(key);
@@ -153,6 +156,7 @@ absl::StatusOr<SessionList> StoreRepository::List(std::string_view after, std::s
     if (keys->empty()) break;
     list.last = keys->back();
     for (const std::string& key : *keys) {
+      Checkpoint();
       // What is no id nobody can name: no server has written it, and an answer may not hold it.
       const std::string_view id = SessionIdOf(key);
       if (TenantOf(key) != tenant || id.empty() || !CheckSessionId(id).ok()) continue;
@@ -217,6 +221,7 @@ absl::StatusOr<bool> StoreRepository::CommitNext(const std::shared_ptr<Session>&
 absl::StatusOr<SharedImage> StoreRepository::ChangeCopy(const std::shared_ptr<Session>& session,
                                                         Next make) {
   for (int i = 0; i < kMostTries; ++i) {
+    Checkpoint();
     DROPOUTD_ASSIGN_OR_RETURN(const SharedVersion version, UpToDate(session));
     DROPOUTD_ASSIGN_OR_RETURN(SharedImage next, make(version->image));
     // To other servers' late changes one that changes nothing is an answer as any other.
@@ -231,6 +236,7 @@ absl::StatusOr<SharedImage> StoreRepository::ChangeCopy(const std::shared_ptr<Se
 
 absl::StatusOr<SharedImage> StoreRepository::Change(std::string_view key, Next change) {
   for (int i = 0; i < kMostTries; ++i) {
+    Checkpoint();
     DROPOUTD_ASSIGN_OR_RETURN(const std::shared_ptr<Session> session, FindCopy(key));
     const std::lock_guard lock(session->changes());
     auto next = ChangeCopy(session, change);
@@ -244,6 +250,7 @@ absl::StatusOr<std::uint64_t> StoreRepository::EraseAll(std::string_view key, To
                                                         const FieldRange& range, std::size_t keep) {
   std::uint64_t count = 0;
   while (true) {
+    Checkpoint();
     const auto erased = store_.EraseRange(key, incarnation, expected, range, keep, kFieldsAtOnce);
     if (!erased.ok()) return Translate(erased.status(), key);
     count += *erased;
@@ -285,6 +292,7 @@ absl::StatusOr<SessionContents> StoreRepository::ReadWhole(std::string_view key,
   FieldCollector fields(max_bytes);
   UseFilter filter(contents.image);
   while (true) {
+    Checkpoint();
     auto some = (*snapshot)->Next(kFieldsAtOnce);
     if (!some.ok()) return Translate(some.status(), key);
     if (some->empty()) break;

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <utility>
 
+#include "server/base/running_work.h"
 #include "server/base/status_macros.h"
 #include "server/dropout/variant.h"
 #include "server/persistence/field_names.h"
@@ -151,6 +152,7 @@ absl::StatusOr<StepPlace> StoreRepository::FindStep(std::string_view key, std::s
                                                     const std::optional<StepKey>& step,
                                                     bool needs_record) {
   for (int i = 0; i < kMostTries; ++i) {
+    Checkpoint();
     StepPlace place;
     DROPOUTD_ASSIGN_OR_RETURN(place.session, FindCopy(key));
     place.version = place.session->version();
@@ -202,6 +204,7 @@ absl::StatusOr<std::vector<StoreField>> StoreRepository::LookAgain(
     StepPlace& place, const std::vector<std::string>& fields, std::unique_lock<SlowMutex>& turn) {
   const std::string& id = place.layer.config()->layer_id;
   for (int i = 0; i < kMostTries; ++i) {
+    Checkpoint();
     auto asked = Ask(place.session, place.session->version(), fields);
     if (absl::IsAborted(asked.status())) return SessionNotFound(place.session->key());
     DROPOUTD_RETURN_IF_ERROR(asked.status());
@@ -314,6 +317,7 @@ absl::Status StoreRepository::FinishRelease(const std::shared_ptr<Session>& sess
 absl::Status StoreRepository::FinishReleaseLocked(const std::shared_ptr<Session>& session,
                                                   std::uint64_t& count) {
   for (int i = 0; i < kMostTries; ++i) {
+    Checkpoint();
     DROPOUTD_ASSIGN_OR_RETURN(const SharedVersion version, UpToDateOrGone(session));
     std::vector<SharedLayer> layers;
     for (const auto& [id, layer] : version->image->layers) {
@@ -336,6 +340,7 @@ absl::Status StoreRepository::FinishReleaseLocked(const std::shared_ptr<Session>
 absl::StatusOr<std::uint64_t> StoreRepository::ReleaseLocked(
     const std::shared_ptr<Session>& session, std::string_view layer_id, std::uint64_t through) {
   for (int i = 0; i < kMostTries; ++i) {
+    Checkpoint();
     std::uint64_t count = 0;
     DROPOUTD_RETURN_IF_ERROR(FinishReleaseLocked(session, count));
     DROPOUTD_ASSIGN_OR_RETURN(const SharedVersion version, UpToDateOrGone(session));
@@ -392,6 +397,7 @@ absl::StatusOr<Repository::Drawn> StoreRepository::Draw(const StepPlace& at, con
   const std::lock_guard own_draws(place.session->stream().mutex);
   std::unique_lock turn(place.session->changes(), std::defer_lock);
   for (int i = 0; i < kMostTries; ++i) {
+    Checkpoint();
     if (i == kTriesAmongOthers && !turn.owns_lock()) turn.lock();
     DROPOUTD_ASSIGN_OR_RETURN(const auto fields,
                               LookAgain(place, {StreamField(), step_name}, turn));

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/base/error.h"
+#include "server/base/running_work.h"
 #include "server/base/status_macros.h"
 #include "server/persistence/field_names.h"
 #include "server/persistence/step_codec.h"
@@ -43,6 +44,7 @@ void StoredWrite::Start(const StepRecord& record, const RetainedInput* input) {
 
 bool StoredWrite::TryNow(const StepRecord& record) {
   for (int i = 0; i < kMostTries; ++i) {
+    Checkpoint();
     StoreChange change = MakeChange(record, nullptr);
     change.ttl = repository_.RenewalDue(*place_.session);
     const std::optional<Nanoseconds> ttl = change.ttl;
@@ -92,6 +94,7 @@ absl::Status StoredWrite::Finish(StepRecord record, SharedBits mask,
   absl::StatusOr<StoreResult> result = begun_.get();
   std::unique_lock turn(place_.session->changes(), std::defer_lock);
   for (int i = 0; i < kMostTries; ++i) {
+    Checkpoint();
     if (i == kTriesAmongOthers && !turn.owns_lock()) turn.lock();
     if (!result.ok()) {
       // It may have been made: the store must say which record there is.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "server/base/running_work.h"
 #include "server/base/status_macros.h"
 #include "server/session/quota_terms.h"
 
@@ -104,8 +105,10 @@ std::uint64_t StepBook::ReleaseThrough(std::uint64_t step) {
   std::uint64_t count = 0;
   {
     const std::lock_guard lock(mutex_);
+    WorkMeter meter;
     for (auto at = records_.begin(); at != records_.end() && at->first.step <= step; ++count) {
       at = Erase(at);
+      meter.AddRecord();
     }
   }
   Tell();
