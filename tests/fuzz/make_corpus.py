@@ -207,6 +207,77 @@ SESSION_CODEC_SEEDS = {
 }
 
 
+# --- Records of a store, taken from the exports among the seeds ------------------------------
+
+PART, FIELD = 0, 1
+STORED_EXPORT = {3: PART, 4: FIELD}
+SNAPSHOT_KIND = 6  # Of session_codec_fuzz.
+
+
+class Reader:
+    def __init__(self, data):
+        self._data = data
+
+    def __bool__(self):
+        return bool(self._data)
+
+    def bytes(self, count):
+        taken, self._data = self._data[:count], self._data[count:]
+        return taken
+
+    def varint(self):
+        value, shift = 0, 0
+        while True:
+            byte = self.bytes(1)[0]
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    def text(self):
+        return self.bytes(self.varint())
+
+
+def delimited_fields(data):
+    """The (number, bytes) of a message that has no others."""
+    reader = Reader(data)
+    while reader:
+        yield reader.varint() >> 3, reader.text()
+
+
+def records_of(snapshot):
+    """The parts and fields in the inside of an export of either format."""
+    reader = Reader(snapshot)
+    if reader.bytes(1) == b"\1":
+        reader.varint()  # Which export it is.
+        yield PART, b"document", reader.text()
+        for _ in range(reader.varint()):
+            name = reader.text()
+            reader.bytes(1)  # That there is a value.
+            yield FIELD, name, reader.text()
+        return
+    for field, entry in delimited_fields(snapshot[1:]):
+        if field in STORED_EXPORT:
+            values = dict(delimited_fields(entry))
+            yield STORED_EXPORT[field], values.get(1, b""), values.get(2, b"")
+
+
+def store_record_seeds():
+    """Each export as a session of a server's own store and, of format 2, of a shared one."""
+    folder = pathlib.Path(__file__).parent / "corpus" / "session_codec_fuzz"
+    for path in sorted(folder.glob("*snapshot*")):
+        kind, snapshot = path.read_bytes()[0], path.read_bytes()[1:]
+        if kind % 8 != SNAPSHOT_KIND:
+            continue
+        seed = b"".join(
+            bytes([kind, len(name)]) + name + struct.pack("<H", len(value)) + value
+            for kind, name, value in records_of(snapshot))
+        name = path.name.replace("snapshot", "session")
+        yield name, b"\0" + seed
+        if name.startswith("format2"):
+            yield "shared_" + name, b"\1" + seed
+
+
 def main():
     write("session_codec_fuzz", SESSION_CODEC_SEEDS)
     write("step_message_fuzz", {name: bytes([kind, length]) + message
@@ -215,6 +286,7 @@ def main():
     write("token_table_fuzz", {name: text.encode() for name, text in TOKEN_SEEDS.items()})
     write("config_file_fuzz", {name: text.encode() for name, text in CONFIG_SEEDS.items()})
     write("exchange_fuzz", EXCHANGE_SEEDS)
+    write("store_record_fuzz", dict(store_record_seeds()))
 
 
 def write(target, seeds):
