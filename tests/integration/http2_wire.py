@@ -58,12 +58,19 @@ class Connection:
     window: that of each of its streams, for the server's answers; it is never made larger.
     acknowledge: whether it answers SETTINGS and PING.
     reads: whether it reads at all.
+    source: the host that it comes from; None: any of this machine.
+    patience: whole seconds that it waits to send; then it raises OSError. A peer that has closed with
+        its buffer full never says so.
     """
 
-    def __init__(self, address, window=WINDOW, acknowledge=True, reads=True):
+    def __init__(self, address, window=WINDOW, acknowledge=True, reads=True, source=None,
+                 patience=0):
         host, port = address.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), SOCKET_SECONDS)
+        self.socket = socket.create_connection((host, int(port)), SOCKET_SECONDS,
+                                               source and (source, 0))
         self.socket.settimeout(None)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
+                               struct.pack("@ll", patience, 0))
         self.frames = collections.Counter()  # That came, by kind.
         self.ended = threading.Event()  # The server has closed it.
         self.acknowledged = threading.Event()  # It has the server's limits, and the server knows.

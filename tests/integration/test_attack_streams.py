@@ -16,17 +16,29 @@ from security_helpers import bearer
 BATCH = 500  # Streams in one write.
 FLOOD_DESCRIPTORS = 200
 CONNECT_SECONDS = 10
+PATIENCE_SECONDS = 1
+# Headers named "a": a text of a GiB, and the size of a text in bytes that mean nothing and go on.
+ENDLESS_TEXT = b"\0\1a" + number(1 << 30, 7)
+ENDLESS_NUMBER = b"\0\1a\x7f"
 
 
-def flood(address, token, seconds, reset, with_token=False, acknowledge=True, rpc="GetServerInfo"):
+def flood(address, token, seconds, reset, with_token=False, acknowledge=True, rpc="GetServerInfo",
+          source=None):
     """Calls as fast as one connection at a time can; counts them, and the connections."""
     headers = call_headers(rpc, bearer(token) if with_token else ())
     end, sent, connections = time.monotonic() + seconds, 0, 0
     while time.monotonic() < end:
-        connection = Connection(address, acknowledge=acknowledge)
+        try:
+            connection = Connection(address, acknowledge=acknowledge, source=source,
+                                    patience=PATIENCE_SECONDS)
+        except OSError:
+            continue  # Turned away.
         connections += 1
-        if acknowledge:
-            connection.acknowledged.wait(CONNECT_SECONDS)  # From here on the limit holds.
+        if acknowledge:  # From then on the limit holds.
+            wait = time.monotonic() + CONNECT_SECONDS
+            while not (connection.acknowledged.wait(0.01) or connection.ended.is_set()
+                       or time.monotonic() > wait):
+                pass
         try:
             while time.monotonic() < end and not connection.ended.is_set():
                 connection.calls(BATCH, headers, b"", reset)
@@ -37,12 +49,12 @@ def flood(address, token, seconds, reset, with_token=False, acknowledge=True, rp
     return {"streams": sent, "connections": connections}
 
 
-def continue_headers(address, token, blocks, names):
+def continue_headers(address, token, blocks, names, source=None):
     """One call's headers, in frames that do not end: fields without a name, or with one each."""
     field = header("a", "")
     sent = 0
     for _ in range(4):
-        with Connection(address) as connection:
+        with Connection(address, source=source, patience=PATIENCE_SECONDS) as connection:
             try:
                 connection.socket.sendall(frame(HEADERS, 0, 1, call_headers("GetServerInfo")))
                 for block in range(blocks):
@@ -52,6 +64,21 @@ def continue_headers(address, token, blocks, names):
                     sent += 16384
             except OSError:
                 pass  # Refused, as it should be.
+    return {"sent": sent}
+
+
+def long_string(address, token, start):
+    """A header that does not end: `start` is what the frames that follow go on with."""
+    start, sent = start.encode("latin1"), 0
+    rest = (b"x" if start == ENDLESS_TEXT else b"\x80") * 16384
+    with Connection(address, patience=PATIENCE_SECONDS) as connection:
+        try:
+            connection.socket.sendall(frame(HEADERS, 0, 1, call_headers("GetServerInfo") + start))
+            for _ in range(4000):
+                connection.socket.sendall(frame(CONTINUATION, 0, 1, rest))
+                sent += len(rest)
+        except OSError:
+            pass  # Refused, as it should be.
     return {"sent": sent}
 
 
@@ -114,12 +141,36 @@ class AttackStreamsTest(attack.AttackTest):
         self.serve()
         self.attack(continue_headers, blocks=200, names=True)
 
+    def test_a_header_without_an_end(self):
+        self.serve()
+        self.attack(long_string, start=ENDLESS_TEXT.decode("latin1"))
+
+    def test_a_size_without_an_end(self):
+        self.serve()
+        self.attack(long_string, start=ENDLESS_NUMBER.decode("latin1"))
+
     def test_tables_of_headers(self):
         self.serve()
         self.attack(churn, seconds=attack.FLOOD_SECONDS)
 
 
 class HeadersTest(attack.AttackTest):
+
+    def test_headers_at_which_later_versions_abort(self):
+        """CVE-2023-1428: one of these, and then more than the limit."""
+        self.serve()
+        info = pb.GetServerInfoRequest()
+        with Client(self.server.address) as client:
+            for wrong in (("te", "x"), (":scheme", "x"), ("grpclb_client_stats", "x")):
+                fields = dict([(":method", "POST"), (":scheme", "http"),
+                               (":path", "/dropout.v1.DropoutService/GetServerInfo"),
+                               (":authority", "test"), wrong])
+                block = b"".join(header(*field) for field in fields.items())
+                for size in (6000, 8192, 15_000):
+                    with Connection(self.server.address) as connection:
+                        connection.call(block + header("x-large", "x" * size), b"")
+                        client.call("GetServerInfo", info, metadata=self.metadata)
+        self.assertEqual(self.server.terminate(), 0, self.server.stderr)
 
     def test_headers_over_the_limit_are_refused(self):
         self.serve("--max_header_bytes=8192")
@@ -133,6 +184,8 @@ class HeadersTest(attack.AttackTest):
                 self.assertIn(raised.exception.code(), (
                     grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE,
                     grpc.StatusCode.INTERNAL))
+        # The last may have cost it its connection.
+        with Client(self.server.address) as client:
             client.call("GetServerInfo", info, metadata=self.metadata)
 
 
