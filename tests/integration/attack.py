@@ -110,7 +110,11 @@ def p99(seconds):
 
 class AttackTest(unittest.TestCase):
     """A server, a victim, an attacker. After serve() there are `server`, and the attacker's `token`
-    and `metadata`."""
+    and `metadata`, and `address`, which victim and attacker call."""
+
+    def front(self):
+        """The address at which the server is called: another one than its own, of a proxy."""
+        return self.server.address
 
     def serve(self, *flags, ca=None):
         folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
@@ -120,7 +124,8 @@ class AttackTest(unittest.TestCase):
         small = [flag for flag in SMALL if flag.partition("=")[0] not in own]
         self.server = self.enterContext(harness.Server(
             *small, f"--auth_tokens={tokens}", "--metrics_listen=127.0.0.1:0", *flags))
-        self._victim = run_program(self, "victim.py", self.server.address, ATTACK_TOKEN=victim,
+        self.address = self.front()
+        self._victim = run_program(self, "victim.py", self.address, ATTACK_TOKEN=victim,
                                    **({"ATTACK_CA": str(ca)} if ca else {}))
         self.assertEqual(self._victim.stdout.readline(), "calling\n")
         self.metadata = bearer(self.token)
@@ -137,7 +142,7 @@ class AttackTest(unittest.TestCase):
         begin = time.monotonic()
         attacker = run_program(
             self, "attack.py", sys.modules[type(self).__module__].__file__, function.__name__,
-            address or self.server.address, json.dumps(arguments), ATTACK_TOKEN=self.token)
+            address or self.address, json.dumps(arguments), ATTACK_TOKEN=self.token)
         while attacker.poll() is None and time.monotonic() < begin + ATTACK_SECONDS:
             during()
             time.sleep(SAMPLE_SECONDS)

@@ -4,8 +4,6 @@ import os
 import pathlib
 import re
 import shutil
-import socket
-import subprocess
 import tempfile
 import time
 import unittest
@@ -15,15 +13,12 @@ import harness
 import shipped
 from client_helpers import Client, dropout_layer, pb, to_tensor
 from google.protobuf.duration_pb2 import Duration
-from redis_server import Redis, free_port
+from proxies import REPLICAS, run_proxy, skip_without
+from redis_server import Redis
 from training_load import train_while
 
-PROXY_SECONDS = 120
-SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-DOCKER = pathlib.Path(__file__).parents[2] / "docker"
 SECONDS = float(os.environ.get("DROPOUTD_REPLICA_SECONDS", "6"))
 CLIENTS = int(os.environ.get("DROPOUTD_REPLICA_CLIENTS", "4"))
-REPLICAS = 3
 SECONDS_BETWEEN_KILLS = 2
 SWEEP_SECONDS = 120
 RESTARTS = int(os.environ.get("DROPOUTD_ROLLING_RESTARTS", "2"))
@@ -124,49 +119,19 @@ class ReplicasTest(unittest.TestCase):
         servers, addresses = self.replicas()
         self.train_through(servers, addresses, addresses)
 
-    @unittest.skipUnless(shutil.which("nginx", path=SYSTEM_PATH), "no nginx")
+    @skip_without("nginx")
     def test_behind_nginx(self):
         servers, addresses = self.replicas()
-        text = (DOCKER / "nginx.conf").read_text().replace("/tmp/", f"{self.folder}/")
-        self.train_through(servers, addresses, [self.proxy(
-            text, addresses, "nginx", "-c", "FILE", "-g", "daemon off;")])
+        self.train_through(servers, addresses, [run_proxy(self, "nginx", self.folder, addresses)])
 
-    @unittest.skipUnless(shutil.which("haproxy", path=SYSTEM_PATH), "no haproxy")
+    @skip_without("haproxy")
     def test_behind_haproxy(self):
         servers, addresses = self.replicas()
-        text = (DOCKER / "haproxy.cfg").read_text()
-        self.train_through(servers, addresses, [self.proxy(
-            text, addresses, "haproxy", "-f", "FILE")])
+        self.train_through(servers, addresses, [run_proxy(self, "haproxy", self.folder, addresses)])
 
     def replicas(self):
         servers = [self.server() for _ in range(REPLICAS)]
         return servers, [server.address for server in servers]
-
-    def proxy(self, text, addresses, *command):
-        """Runs a proxy with the project's own configuration, but for its addresses; its address."""
-        for i, address in enumerate(addresses):
-            text = text.replace(f"dropoutd-{i + 1}:50051", address)
-        deadline = time.monotonic() + PROXY_SECONDS
-        while True:
-            port = free_port()
-            file = self.folder / "proxy.conf"
-            file.write_text(text.replace("listen 50050", f"listen 127.0.0.1:{port}")
-                            .replace("bind :50050", f"bind 127.0.0.1:{port}"))
-            words = [str(file) if word == "FILE" else word for word in command]
-            process = subprocess.Popen(
-                words, env={**harness.clean_environment(), "PATH": SYSTEM_PATH},
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            while process.poll() is None and time.monotonic() < deadline:
-                try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    self.addCleanup(process.wait)
-                    self.addCleanup(process.terminate)
-                    return f"127.0.0.1:{port}"
-                except OSError:
-                    time.sleep(0.01)
-            process.kill()
-            process.wait()
-            self.assertLess(time.monotonic(), deadline, f"{command[0]} does not start")
 
     def train_through(self, servers, addresses, fronts):
         """Clients train through `fronts` while servers die, and Redis once."""
