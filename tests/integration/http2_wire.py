@@ -95,6 +95,9 @@ class Connection:
             pass
         self.socket.close()
 
+    def ping(self):
+        self._write(frame(PING, 0, 0, bytes(8)))
+
     def call(self, headers, body=None, end=True):
         """Begins a call with this block of headers, perhaps a short message; returns its stream."""
         stream = self._next

@@ -18,6 +18,11 @@ int Milliseconds(std::chrono::nanoseconds time) {
       1, std::chrono::duration_cast<std::chrono::milliseconds>(time).count()));
 }
 
+// Peers that ask more often than once a second whether the server is there are closed. gRPC's own
+// limit is five minutes, which closes clients that ask every 10 s or more, as load balancers and
+// mobile networks make them.
+constexpr int kPingIntervalMs = 1000;
+
 }  // namespace
 
 void ApplyLimits(const ConnectionLimits& limits, std::chrono::nanoseconds age_grace,
@@ -30,6 +35,8 @@ void ApplyLimits(const ConnectionLimits& limits, std::chrono::nanoseconds age_gr
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(limits.keepalive_time));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(limits.keepalive_timeout));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kPingIntervalMs);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
                              Milliseconds(limits.handshake_timeout));
   if (limits.max_connection_idle.count() != 0) {

@@ -22,8 +22,9 @@ struct ConnectionLimits {
   std::chrono::nanoseconds max_connection_age{0};
 };
 
-// Makes the limits those of the server that is built, but for max_connections. A connection as old
-// as max_connection_age takes no more calls; it is closed when those under way have ended, after
+// Makes the limits those of the server that is built, but for max_connections. A peer may ask once
+// a second whether the server is there; one that asks oftener is closed. A connection as old as
+// max_connection_age takes no more calls; it is closed when those under way have ended, after
 // `age_grace` at the latest.
 void ApplyLimits(const ConnectionLimits& limits, std::chrono::nanoseconds age_grace,
                  grpc::ServerBuilder& builder);
