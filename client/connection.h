@@ -1,46 +1,32 @@
-// The channel to a server, which can be given up for a new one.
+// The channels to a server, each of which can be given up for a new one.
 #ifndef DROPOUTD_CLIENT_CONNECTION_H_
 #define DROPOUTD_CLIENT_CONNECTION_H_
 
-#include <grpcpp/channel.h>
-#include <grpcpp/client_context.h>
-#include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/support/channel_arguments.h>
-
 #include <memory>
-#include <mutex>
 #include <string>
 
+#include "client/channel.h"
+#include "client/channel_pool.h"
 #include "client/memory_loan.h"
 #include "dropout/client.h"
-#include "dropout/v1/dropout_service.grpc.pb.h"
 
 namespace dropout {
 
-// What the library asks of its channels; docs/performance.md says why.
-grpc::ChannelArguments ChannelArgumentsOf(const ClientOptions& options);
-
-// A channel and its stubs. Thread-safe.
-struct Channel {
-  Channel(std::shared_ptr<grpc::Channel> made, const ClientOptions& options);
-
-  // Adds to a call who makes it.
-  void AddCredentials(grpc::ClientContext* context) const;
-
-  std::shared_ptr<grpc::Channel> channel;
-  v1::DropoutService::Stub stub;
-  grpc::GenericStub raw;  // For messages that the library serialises itself.
-
- private:
-  const ClientOptions options_;
-};
-
-// Thread-safe.
+// Thread-safe. Must outlive the channels that it lends.
 class Connection {
  public:
   Connection(const std::string& address, const ClientOptions& options);
 
-  std::shared_ptr<Channel> channel();
+  // The channel for a unary call, until the pointer's last copy is gone.
+  std::shared_ptr<Channel> channel() { return unary_.Lease(); }
+
+  // The same for a stream. Streams have channels of their own: a call never waits behind streams
+  // that are kept open for later.
+  std::shared_ptr<Channel> stream_channel() { return streams_.Lease(); }
+
+  // See ChannelPool. Of those of streams.
+  bool IsFull(const Channel& channel) { return streams_.IsFull(channel); }
+  bool Has(const Channel& channel) { return streams_.Has(channel); }
 
   // Waits until gRPC has let go of what was lent to a call on `channel` that has ended. If
   // it does not, because the server has stopped reading in the middle of a message, gives
@@ -48,12 +34,8 @@ class Connection {
   void Settle(MemoryLoan& loan, std::shared_ptr<Channel> channel);
 
  private:
-  std::shared_ptr<Channel> MakeChannel() const;
-
-  const std::string address_;
-  const ClientOptions options_;
-  std::mutex mutex_;
-  std::shared_ptr<Channel> channel_;
+  ChannelPool unary_;
+  ChannelPool streams_;
 };
 
 }  // namespace dropout

@@ -15,6 +15,12 @@ namespace {
 
 constexpr char kExchangeMethod[] = "/dropout.v1.DropoutService/Exchange";
 constexpr std::size_t kMaxIdleStreams = 64;
+// After which an idle stream of an extra channel is of no more use.
+constexpr auto kExtraIdleTime = std::chrono::seconds(10);
+// How long a stream on a connected channel may wait for its start before it tries another one:
+// where no other starts meanwhile, and where others do.
+constexpr auto kStartTime = std::chrono::milliseconds(100);
+constexpr auto kLongStartTime = std::chrono::seconds(1);
 
 gpr_timespec DeadlineOf(TimeLeft time_left) {
   if (!time_left.has_value()) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
@@ -52,9 +58,22 @@ class ExchangeStream {
   // Whether another operation may follow.
   bool usable() const { return !broken_; }
 
+  // To be asked before the first Run. False if the stream waits behind others of its channel: then
+  // nothing has been sent, and another stream may serve. True also if it failed, which Run tells.
+  bool Starts(Connection& connection, gpr_timespec deadline) {
+    const Channel::Clock::time_point begin = Channel::Clock::now();
+    while ((pending_ & kStart) != 0) {
+      if (Await(gpr_time_min(DeadlineOf(kStartTime), deadline))) continue;
+      if (gpr_time_cmp(gpr_now(GPR_CLOCK_MONOTONIC), deadline) >= 0) return true;
+      const bool is_stuck =
+          !channel_->HasStarted(kStartTime) || Channel::Clock::now() - begin > kLongStartTime;
+      if (is_stuck && channel_->IsReady() && connection.IsFull(*channel_)) return false;
+    }
+    return true;
+  }
+
   absl::StatusOr<StepAnswer> Run(const StepCall& call, std::size_t piece_bytes, MemoryLoan& loan,
-                                 TimeLeft time_left) {
-    const gpr_timespec deadline = DeadlineOf(time_left);
+                                 gpr_timespec deadline) {
     StepAnswer answer;
     absl::Status error;
     std::size_t sent = 0;
@@ -131,6 +150,7 @@ class ExchangeStream {
     pending_ &= ~operation;
     if (operation == kRead) is_read_ = good;
     if (!good) broken_ = true;
+    if (good && operation == kStart) channel_->NoteStart();
     is_write_lost_ = is_write_lost_ || (!good && operation == kWrite);
     return true;
   }
@@ -183,15 +203,18 @@ StreamTransport::~StreamTransport() = default;
 
 absl::StatusOr<StepAnswer> StreamTransport::Call(const StepCall& call, TimeLeft time_left) {
   MemoryLoan loan;
+  const gpr_timespec deadline = DeadlineOf(time_left);
   // An idle stream may have lost its server, which shows only when it is used. A call that is
   // repeated may have met one, and there may be more.
-  std::unique_ptr<ExchangeStream> stream =
-      call.is_safe && !call.wait_for_ready
-          ? Take(call.session_id)
-          : std::make_unique<ExchangeStream>(connection_.channel(), call.session_id,
-                                             call.wait_for_ready);
+  std::unique_ptr<ExchangeStream> stream;
+  if (call.is_safe && !call.wait_for_ready) stream = Take(call.session_id);
+  if (stream == nullptr) stream = Open(call);
+  while (!stream->Starts(connection_, deadline)) {
+    stream.reset();
+    stream = Open(call);
+  }
   std::shared_ptr<Channel> channel = stream->channel();
-  absl::StatusOr<StepAnswer> answer = stream->Run(call, piece_bytes_, loan, time_left);
+  absl::StatusOr<StepAnswer> answer = stream->Run(call, piece_bytes_, loan, deadline);
   if (stream->usable()) {
     Return(std::move(stream));
   } else {
@@ -201,30 +224,37 @@ absl::StatusOr<StepAnswer> StreamTransport::Call(const StepCall& call, TimeLeft 
   return answer;
 }
 
+std::unique_ptr<ExchangeStream> StreamTransport::Open(const StepCall& call) {
+  return std::make_unique<ExchangeStream>(connection_.stream_channel(), call.session_id,
+                                          call.wait_for_ready);
+}
+
 std::unique_ptr<ExchangeStream> StreamTransport::Take(const std::string& session_id) {
-  std::shared_ptr<Channel> channel = connection_.channel();
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = std::find_if(idle_.rbegin(), idle_.rend(), [&](const auto& stream) {
-      return stream->session_id() == session_id && stream->channel() == channel;
-    });
-    if (found != idle_.rend()) {
-      std::unique_ptr<ExchangeStream> stream = std::move(*found);
-      idle_.erase(std::next(found).base());
-      return stream;
-    }
-  }
-  return std::make_unique<ExchangeStream>(std::move(channel), session_id,
-                                          /*wait_for_ready=*/false);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = std::find_if(idle_.rbegin(), idle_.rend(), [&](const Idle& idle) {
+    return idle.stream->session_id() == session_id && connection_.Has(*idle.stream->channel());
+  });
+  if (found == idle_.rend()) return nullptr;
+  std::unique_ptr<ExchangeStream> stream = std::move(found->stream);
+  idle_.erase(std::next(found).base());
+  return stream;
 }
 
 void StreamTransport::Return(std::unique_ptr<ExchangeStream> stream) {
-  std::unique_ptr<ExchangeStream> oldest;  // Ends outside of the lock.
+  const Clock::time_point now = Clock::now();
+  std::vector<Idle> surplus;  // Ends outside of the lock.
   const std::lock_guard<std::mutex> lock(mutex_);
-  idle_.push_back(std::move(stream));
-  if (idle_.size() <= kMaxIdleStreams) return;
-  oldest = std::move(idle_.front());
-  idle_.erase(idle_.begin());
+  idle_.push_back({std::move(stream), now});
+  std::size_t kept = 0;
+  for (Idle& idle : idle_) {
+    const bool is_old = idle.stream->channel()->is_extra && now - idle.since > kExtraIdleTime;
+    if (is_old || (surplus.empty() && idle_.size() > kMaxIdleStreams)) {
+      surplus.push_back(std::move(idle));
+    } else if (&idle_[kept++] != &idle) {
+      idle_[kept - 1] = std::move(idle);
+    }
+  }
+  idle_.resize(kept);
 }
 
 }  // namespace dropout
