@@ -4,8 +4,8 @@
     $ outage.py NAME WORD... [-- NAME WORD...]
 
 The words start a client; {address} stands for the server's address. A client makes a call, prints
-"ready", then makes a call for each line that it reads, and prints "ok" or why it failed. dropoutctl
-is tried too. All clients call while the server is away. Prints how long after the server's return
+"ready", then for each line that it reads makes as many calls at once as the line says, and prints
+"ok" or why one failed. dropoutctl is tried too. All clients call while the server is away. Prints how long after the server's return
 each had its answer. DROPOUT_ABSENCES: the seconds that the server is away, in turn;
 DROPOUT_OUTAGE_BOUND: the most that an answer may take, in seconds from the server's return.
 """
@@ -46,8 +46,9 @@ class Client:
             self._lines.put((line.rstrip("\n"), time.monotonic()))
         self._lines.put(("ended", time.monotonic()))
 
-    def call(self):
-        self._process.stdin.write("call\n")
+    def call(self, count=1):
+        """Has it make so many calls at once."""
+        self._process.stdin.write(f"{count}\n")
         self._process.stdin.flush()
 
     def answer(self, seconds):
@@ -125,20 +126,25 @@ def outage(server, clients, absence):
     return back, wrong
 
 
-def main(arguments):
+def commands_of(arguments):
+    """The arguments' parts between "--"."""
     commands = [[]]
     for word in arguments:
         if word == "--":
             commands.append([])
         else:
             commands[-1].append(word)
+    return commands
+
+
+def main(arguments):
     wrong, clients = [], []
     with tempfile.TemporaryDirectory() as folder:
         server = harness.Server(
             f"--store=sqlite:{folder}/state", "--shared_memory", f"--shared_memory_dir={folder}",
             "--listen=127.0.0.1:0").__enter__()
         try:
-            clients = [Client(name, words, server.address) for name, *words in commands]
+            clients = [Client(name, words, server.address) for name, *words in commands_of(arguments)]
             for client in clients:
                 line, _ = client.answer(START_SECONDS)
                 if line != "ready":

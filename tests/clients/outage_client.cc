@@ -1,12 +1,34 @@
-// The C++ client for outage.py: prints "ready" after a first call, then for each line of standard
-// input makes a call and prints "ok" or why it failed.
+// The C++ client for outage.py and connections.py: prints "ready" after a first call, then for each
+// line of standard input makes as many calls at once as it says, and prints "ok" or why one failed.
 //
 //   outage_client ADDRESS inline|stream|shm
+#include <cstdint>
 #include <iostream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "dropout/client.h"
+
+namespace {
+
+// The failure of one of `count` calls, each of a step of its own from `first` on.
+absl::Status CallAtOnce(dropout::Client& client, const std::string& session,
+                        const dropout::TensorView& x, std::uint64_t first, int count) {
+  std::vector<absl::Status> statuses(count);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < count; ++i) {
+    threads.emplace_back([&, i] {
+      statuses[i] = client.Forward({session, "hidden", first + i, 0, {}}, x).status();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  absl::Status all;
+  for (const absl::Status& status : statuses) all.Update(status);
+  return all;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
@@ -21,12 +43,13 @@ int main(int argc, char** argv) {
   const std::string id = client.CreateSession(session).value().session_id;
   const std::vector<float> x(16, 1.0F);
   const dropout::TensorView view{dropout::DataType::kFloat32, {16}, x.data(), 16 * sizeof(float)};
-  dropout::StepRef step{id, "hidden", 0, 0, {}};
-  client.Forward(step, view).value();
+  client.Forward({id, "hidden", 0, 0, {}}, view).value();
   std::cout << "ready" << std::endl;
+  std::uint64_t step = 1;
   for (std::string line; std::getline(std::cin, line);) {
-    ++*step.step;
-    const absl::Status status = client.Forward(step, view).status();
+    const int count = std::stoi(line);
+    const absl::Status status = CallAtOnce(client, id, view, step, count);
+    step += count;
     std::cout << (status.ok() ? "ok" : "failed: " + status.ToString()) << std::endl;
   }
   return 0;

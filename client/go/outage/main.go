@@ -1,5 +1,6 @@
-// Outage is the Go client for tests/clients/outage.py: it prints "ready" after a first call, then for
-// each line of standard input makes a call and prints "ok" or why it failed.
+// Outage is the Go client for tests/clients/outage.py and connections.py: it prints "ready" after a
+// first call, then for each line of standard input makes as many calls at once as it says, and prints
+// "ok" or why one failed.
 package main
 
 import (
@@ -7,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 
 	"dropoutd/dropout"
 )
@@ -21,12 +23,24 @@ func main() {
 	must(layer.Forward(ctx, x, dropout.AtStep(0)))
 	fmt.Println("ready")
 	lines := bufio.NewScanner(os.Stdin)
-	for step := uint64(1); lines.Scan(); step++ {
-		if _, err := layer.Forward(ctx, x, dropout.AtStep(step)); err != nil {
-			fmt.Println("failed:", err)
-		} else {
-			fmt.Println("ok")
+	step := uint64(0)
+	for lines.Scan() {
+		failures := make(chan error)
+		count := must(strconv.Atoi(lines.Text()))
+		for i := 0; i < count; i++ {
+			step++
+			go func(step uint64) {
+				_, err := layer.Forward(ctx, x, dropout.AtStep(step))
+				failures <- err
+			}(step)
 		}
+		said := "ok"
+		for i := 0; i < count; i++ {
+			if err := <-failures; err != nil {
+				said = fmt.Sprint("failed: ", err)
+			}
+		}
+		fmt.Println(said)
 	}
 }
 

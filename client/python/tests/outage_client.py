@@ -1,10 +1,12 @@
-"""The Python clients for tests/clients/outage.py: prints "ready" after a first call, then for each
-line of standard input makes a call and prints "ok" or why it failed.
+"""The Python clients for tests/clients/outage.py and connections.py: prints "ready" after a first
+call, then for each line of standard input makes as many calls at once as it says, and prints "ok" or
+why one failed.
 
     $ outage_client.py ADDRESS blocking|asyncio
 """
 
 import asyncio
+import concurrent.futures
 import inspect
 import sys
 
@@ -20,9 +22,16 @@ async def main(address, kind):
     layer = await answer(session.create_layer("hidden", p=0.5))
     await answer(layer.forward([1.0, 2.0], step=0))
     print("ready", flush=True)
-    for step, _ in enumerate(sys.stdin, 1):
+    step = 1
+    for line in sys.stdin:
+        steps = range(step, step + int(line))
+        step = steps.stop
         try:
-            await answer(layer.forward([1.0, 2.0], step=step))
+            if kind == "asyncio":
+                await asyncio.gather(*(layer.forward([1.0, 2.0], step=each) for each in steps))
+            else:
+                with concurrent.futures.ThreadPoolExecutor(len(steps)) as threads:
+                    list(threads.map(lambda each: layer.forward([1.0, 2.0], step=each), steps))
             print("ok", flush=True)
         except DropoutError as error:
             print(f"failed: {error}", flush=True)
