@@ -136,6 +136,16 @@ TEST_F(ConnectionTableTest, OneWithManyTimesItsCallsIsClosed) {
   EXPECT_FALSE(b->IsEnded());
 }
 
+// More than streams may send before their handlers begin.
+void SendMuch(const Pair& pair) {
+  const std::vector<char> bytes(1 << 16);
+  std::vector<char> taken(1 << 16);
+  for (int i = 0; i < 160; ++i) {
+    ASSERT_EQ(send(pair.client, bytes.data(), bytes.size(), 0), 1 << 16);
+    ASSERT_EQ(recv(pair.server, taken.data(), taken.size(), MSG_WAITALL), 1 << 16);
+  }
+}
+
 TEST_F(ConnectionTableTest, OneThatSendsAndMakesNoCallIsClosed) {
   ConnectionTable table(10, 100);
   const auto sender = Connect();
@@ -144,18 +154,28 @@ TEST_F(ConnectionTableTest, OneThatSendsAndMakesNoCallIsClosed) {
   table.Add(caller->server);
   table.CallBegins(caller->Ipv4Name());
   table.CloseSenselessSenders();
-  const std::vector<char> bytes(1 << 16);
-  std::vector<char> taken(1 << 16);
-  for (int i = 0; i < 10; ++i) {
-    for (const Pair* const each : {sender.get(), caller.get()}) {
-      ASSERT_EQ(send(each->client, bytes.data(), bytes.size(), 0), 1 << 16);
-      ASSERT_EQ(recv(each->server, taken.data(), taken.size(), MSG_WAITALL), 1 << 16);
-    }
-  }
+  SendMuch(*sender);
+  SendMuch(*caller);
   table.CloseSenselessSenders();
   EXPECT_TRUE(sender->IsEnded());
   EXPECT_FALSE(caller->IsEnded());
   EXPECT_EQ(table.abused(), 1u);
+}
+
+// The call is seen at one look, and ends before the next.
+TEST_F(ConnectionTableTest, TheEndOfACallsRequestIsNotSenseless) {
+  ConnectionTable table(10, 100);
+  const auto caller = Connect();
+  table.Add(caller->server);
+  table.CallBegins(caller->Ipv4Name());
+  table.CloseSenselessSenders();
+  SendMuch(*caller);
+  table.CallEnds(caller->Ipv4Name());
+  table.CloseSenselessSenders();
+  EXPECT_FALSE(caller->IsEnded());
+  SendMuch(*caller);
+  table.CloseSenselessSenders();
+  EXPECT_TRUE(caller->IsEnded());
 }
 
 TEST_F(ConnectionTableTest, TellsAllPeersThatNoMoreWillCome) {

@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
-#include "server/main/listen/listen_address.h"
 #include "server/main/auth/token_table.h"
+#include "server/main/listen/listen_address.h"
 
 namespace dropoutd {
 namespace {
