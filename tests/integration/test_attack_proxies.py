@@ -83,8 +83,7 @@ class Attacks:
         self.run_attack(flood, seconds=attack.FLOOD_SECONDS, **arguments, during=lambda: (
             seen.append((time.monotonic(), refused_calls(self.server)))))
         (begin, _), (end, calls) = seen[0], seen[-1]
-        if not arguments["reset"]:  # nginx lets none of these through while it holds them back.
-            self.assertGreater(calls, 0)
+        # It may be none: nginx closes the connection of calls that it still holds back.
         self.assertLess(calls, int(RATE) * (end - begin) + BURST + SLACK)
 
     def test_calls_without_a_token(self):
