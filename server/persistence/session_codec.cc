@@ -133,7 +133,7 @@ absl::StatusOr<std::shared_ptr<LayerImage>> ReadLayer(const std::string& value) 
   return layer;
 }
 
-// Whether a layer has all that its configuration needs, other records aside.
+// Whether a layer has all that its configuration needs, the parameters themselves aside.
 bool IsWhole(const LayerImage& layer, const SessionImage& session) {
   return layer.uid != 0 && layer.created->layer_id == layer.config->layer_id &&
          layer.revision != 0 && layer.revision <= kMostCounted &&
@@ -232,6 +232,17 @@ absl::StatusOr<SessionImage> Refresh(const SessionImage& before,
   }
   for (const StorePart& each : changed) DROPOUTD_RETURN_IF_ERROR(ReadLayerPart(each, layers));
   return Assemble(std::move(image), layers);
+}
+
+absl::Status CheckWhole(const SessionImage& image) {
+  for (const auto& [id, layer] : image.layers) {
+    const bool has_parameters = layer->parameters != nullptr;
+    if (!IsWhole(*layer, image) || has_parameters != static_cast<bool>(layer->parameters_id) ||
+        (has_parameters && !CheckParameters(*layer->config, *layer->parameters).ok())) {
+      return StoredDamaged(kALayer);
+    }
+  }
+  return absl::OkStatus();
 }
 
 bool IsFormat1(const std::vector<StorePart>& parts) {

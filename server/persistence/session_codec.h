@@ -35,12 +35,17 @@ absl::StatusOr<SessionImage> DecodeSession(const std::vector<StorePart>& parts, 
 absl::StatusOr<SessionImage> Refresh(const SessionImage& before,
                                      const std::vector<StorePart>& changed);
 
+// OK if each layer of the session has all that its configuration needs, with its parameters, which
+// are there by now. The one check of every session that comes from a store or an export.
+// STORE_CORRUPT.
+absl::Status CheckWhole(const SessionImage& image);
+
 // Whether these are parts of a session of format 1. Its next change must write EncodeSession's
 // parts and remove the part DocumentPartName().
 bool IsFormat1(const std::vector<StorePart>& parts);
 
 // A layer's parameters, the value of ParametersField. None are refused. Whether they fit their
-// layer is CheckParameters's to say.
+// layer is CheckWhole's to say.
 std::string EncodeParameters(const Parameters& parameters);
 absl::StatusOr<Parameters> DecodeParameters(std::string_view bytes);
 

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "server/base/error.h"
+#include "server/base/running_work.h"
 #include "server/base/status_macros.h"
 #include "server/dropout/parameters.h"
 #include "server/dropout/variant.h"
@@ -42,7 +43,9 @@ class ContentsReader {
   absl::StatusOr<SessionParts> Read() {
     // Steps come last: they refer to the others.
     std::vector<const StoreField*> steps;
+    WorkMeter meter;
     for (const StoreField& field : contents_.fields) {
+      meter.AddRecord();
       if (!names_.insert(field.name).second) return InvalidSnapshot("two records of one name");
       if (!field.value.has_value()) return InvalidSnapshot("a record of nothing");
       if (field.name == StreamField()) {
@@ -61,7 +64,10 @@ class ContentsReader {
         DROPOUTD_RETURN_IF_ERROR(KeepParameters(*name, *field.value));
       }
     }
-    for (const StoreField* const each : steps) DROPOUTD_RETURN_IF_ERROR(ReadStep(*each));
+    for (const StoreField* const each : steps) {
+      meter.AddRecord();
+      DROPOUTD_RETURN_IF_ERROR(ReadStep(*each));
+    }
     return std::move(parts_);
   }
 
@@ -130,12 +136,10 @@ absl::Status FillParameters(SessionContents& contents) {
     if (found == values.end()) return InvalidSnapshot("parameters are missing");
     auto layer = std::make_shared<LayerImage>(*shared);
     DROPOUTD_ASSIGN_OR_RETURN(layer->parameters, ReadParameters(found->second));
-    if (!CheckParameters(*layer->config, *layer->parameters).ok()) {
-      return InvalidSnapshot("parameters do not fit their layer");
-    }
     shared = std::move(layer);
   }
-  return absl::OkStatus();
+  if (CheckWhole(contents.image).ok()) return absl::OkStatus();
+  return InvalidSnapshot("a layer lacks something, or has what does not fit it");
 }
 
 absl::StatusOr<SessionParts> TakeApart(const SessionContents& contents) {

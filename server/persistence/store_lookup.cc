@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/base/error.h"
+#include "server/base/running_work.h"
 #include "server/base/status_macros.h"
 #include "server/persistence/field_names.h"
 #include "server/persistence/session_codec.h"
@@ -121,6 +122,7 @@ absl::StatusOr<SharedVersion> StoreRepository::VersionOf(std::string_view key,
     DROPOUTD_ASSIGN_OR_RETURN(image, Refresh(*before->image, answer.parts));
   }
   DROPOUTD_RETURN_IF_ERROR(ReadParameters(key, answer.token, image));
+  DROPOUTD_RETURN_IF_ERROR(CheckWhole(image));
   return std::make_shared<const Version>(
       Version{std::make_shared<const SessionImage>(std::move(image)), answer.token});
 }
@@ -148,10 +150,6 @@ absl::Status StoreRepository::ReadParameters(std::string_view key, Token token,
     }
     auto layer = std::make_shared<LayerImage>(**layers[i]);
     DROPOUTD_ASSIGN_OR_RETURN(Parameters read, DecodeParameters(*answer->fields[i].value));
-    if (!CheckParameters(*layer->config, read).ok()) {
-      return MakeError(Reason::kStoreCorrupt,
-                       "the store's record of a layer and that of its parameters disagree");
-    }
     DROPOUTD_ASSIGN_OR_RETURN(
         layer->parameters, budgets_.ChargeParameters(*budgets_.Open(TenantOf(key)), std::move(read),
                                                      /*may_refuse=*/false, nullptr));
@@ -210,6 +208,7 @@ absl::StatusOr<SharedVersion> StoreRepository::UpToDateOrGone(
 
 absl::StatusOr<FoundSession> StoreRepository::Find(std::string_view key) {
   for (int i = 0; i < kMostTries; ++i) {
+    Checkpoint();
     DROPOUTD_ASSIGN_OR_RETURN(std::shared_ptr<Session> session, FindCopy(key));
     auto version = UpToDate(session);
     if (version.ok()) return FoundSession{std::move(session), *std::move(version)};
