@@ -43,9 +43,7 @@ class Uploader(threading.Thread):
         self.join()
 
     def run(self):
-        with harness.channel(self._address, enable_retries=0, use_local_subchannel_pool=1,
-                             initial_reconnect_backoff_ms=50, min_reconnect_backoff_ms=50,
-                             max_reconnect_backoff_ms=200) as channel:
+        with harness.channel(self._address, use_local_subchannel_pool=1) as channel:
             forward = channel.unary_unary(FORWARD)
             while not self._ended.is_set():
                 self._upload(forward)
@@ -54,8 +52,11 @@ class Uploader(threading.Thread):
         begun = time.monotonic()
         while True:
             left = begun + DEADLINE_SECONDS - time.monotonic()
+            if left <= 0:
+                self.failures.append("the deadline has passed")
+                return
             try:
-                answer = pb.ForwardResponse.FromString(forward(self._body, timeout=max(left, 0)))
+                answer = pb.ForwardResponse.FromString(forward(self._body, timeout=left))
                 break
             except grpc.RpcError as error:
                 if error.code() != grpc.StatusCode.UNAVAILABLE:
