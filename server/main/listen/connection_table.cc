@@ -3,9 +3,11 @@
 #include <arpa/inet.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -14,9 +16,8 @@
 namespace dropoutd {
 namespace {
 
-// What may come and no call is known of it yet: gRPC lets in the first 64 KiB of each stream before
-// the handlers of many calls have begun.
-constexpr std::uint64_t kMostBetweenCalls = std::uint64_t{8} << 20;
+// Of a call, that gRPC may read before the call's handler begins: the stream's window and headers.
+constexpr std::uint64_t kMostBeforeCall = std::uint64_t{80} << 10;
 
 // The socket that a descriptor is now; 0 if it is none.
 ino_t SocketOf(int descriptor) {
@@ -24,12 +25,17 @@ ino_t SocketOf(int descriptor) {
   return fstat(descriptor, &file) == 0 && S_ISSOCK(file.st_mode) ? file.st_ino : 0;
 }
 
-// Bytes that have come, of a TCP connection.
-std::uint64_t ReceivedBy(int descriptor) {
+// Bytes of a TCP connection that were read: what waits in the kernel may be a call's beginning.
+std::uint64_t ReadFrom(int descriptor) {
   tcp_info info = {};
   socklen_t size = sizeof(info);
-  if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return 0;
-  return info.tcpi_bytes_received;
+  int waiting = 0;
+  if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+      ioctl(descriptor, FIONREAD, &waiting) != 0) {
+    return 0;
+  }
+  const std::uint64_t received = info.tcpi_bytes_received;
+  return received - std::min(received, static_cast<std::uint64_t>(waiting));
 }
 
 std::string NameOfIpv4(const void* address, in_port_t port) {
@@ -60,6 +66,11 @@ std::string PeerOf(int descriptor) {
 }
 
 }  // namespace
+
+ConnectionTable::ConnectionTable(std::size_t limit, std::size_t max_calls)
+    : limit_(limit),
+      most_calls_(kTolerance * max_calls),
+      most_between_calls_(std::max(kLeastBetweenCalls, kMostBeforeCall * max_calls)) {}
 
 bool ConnectionTable::Add(int descriptor) {
   Connection connection;
@@ -100,10 +111,11 @@ void ConnectionTable::CloseSenselessSenders() {
   Sweep();
   for (auto& [descriptor, connection] : open_) {
     if (connection.peer.empty()) continue;
-    const std::uint64_t bytes = ReceivedBy(descriptor);
+    const std::uint64_t bytes = ReadFrom(descriptor);
     const bool may_send = std::exchange(connection.has_called, false) || connection.calls != 0;
     if (may_send) connection.bytes_before = bytes;
-    if (bytes - connection.bytes_before > kMostBetweenCalls) Close(descriptor);
+    // What waits is not exact while it is read: the count may step back.
+    if (bytes > connection.bytes_before + most_between_calls_) Close(descriptor);
   }
 }
 

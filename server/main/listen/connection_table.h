@@ -19,8 +19,7 @@ namespace dropoutd {
 class ConnectionTable {
  public:
   // `max_calls`: that a client which keeps to HTTP/2's settings may have under way.
-  ConnectionTable(std::size_t limit, std::size_t max_calls)
-      : limit_(limit), most_calls_(kTolerance * max_calls) {}
+  ConnectionTable(std::size_t limit, std::size_t max_calls);
 
   // Adds an accepted socket; false if as many as the limit are open.
   bool Add(int descriptor);
@@ -49,13 +48,14 @@ class ConnectionTable {
 
  private:
   static constexpr std::size_t kTolerance = 10;
+  static constexpr std::uint64_t kLeastBetweenCalls = std::uint64_t{8} << 20;
 
   struct Connection {
     ino_t socket = 0;
     std::string peer;                // Empty: none that a call could name.
     std::size_t calls = 0;           // Under way.
     bool has_called = false;         // A call has begun or ended since the last look.
-    std::uint64_t bytes_before = 0;  // Received by the last look at which a call was known.
+    std::uint64_t bytes_before = 0;  // Read by the last look at which a call was known.
   };
   using Connections = std::unordered_map<int, Connection>;  // By descriptor.
 
@@ -67,6 +67,7 @@ class ConnectionTable {
 
   const std::size_t limit_;
   const std::size_t most_calls_;
+  const std::uint64_t most_between_calls_;  // Bytes.
   std::mutex mutex_;
   Connections open_;
   std::unordered_map<std::string, int> descriptors_;  // By peer.
