@@ -61,7 +61,7 @@ constexpr std::chrono::milliseconds kGrace{500};
 
 constexpr std::chrono::milliseconds kBetweenStreamEnds{500};
 
-// Memory that has been idle for so long is given back.
+// Memory that nobody has used for this long goes back to the system.
 constexpr std::chrono::seconds kIdleMemory{10};
 
 // gRPC's reflection adds itself to every server of a program that is linked to it.

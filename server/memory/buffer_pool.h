@@ -44,7 +44,7 @@ class BufferPool {
   // A buffer of `size` bytes or more. Throws std::bad_alloc.
   Buffer Take(std::size_t size);
 
-  // Frees what nobody has used for so long.
+  // Frees the buffers that nobody has used for `unused_for`.
   void ReleaseIdle(std::chrono::nanoseconds unused_for);
 
   // What is kept and not in use.

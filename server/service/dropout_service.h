@@ -46,7 +46,7 @@ class DropoutService final : public grpc::Service {
   // Ends, in the same way, the streams that have begun before `begin`.
   void EndStreams(std::chrono::steady_clock::time_point begin) { streams_.DrainOlder(begin); }
 
-  // Gives up memory that waits for answers and that none has used for so long.
+  // Frees the pool's memory that no answer has used for `unused_for`.
   void ReleaseIdle(std::chrono::nanoseconds unused_for) { pool_.ReleaseIdle(unused_for); }
 
   // Ends the calls whose requests are still arriving, and the streams with operations that are.

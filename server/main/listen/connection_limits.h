@@ -22,8 +22,8 @@ struct ConnectionLimits {
   std::chrono::nanoseconds max_connection_age{0};
 };
 
-// Makes the limits those of the server that is built, but for max_connections. A peer may ask once
-// a second whether the server is there; one that asks oftener is closed. A connection as old as
+// Applies the limits to the server that is built; max_connections is the acceptor's. A client may
+// ping once a second; the connection of one that pings more often is closed. A connection as old as
 // max_connection_age takes no more calls; it is closed when those under way have ended, after
 // `age_grace` at the latest.
 void ApplyLimits(const ConnectionLimits& limits, std::chrono::nanoseconds age_grace,
