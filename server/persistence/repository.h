@@ -53,8 +53,8 @@ class RecordWrite {
 using IfPresent = Session::IfPresent;
 
 // Sessions by their keys (session_key.h). Thread-safe. No lock is held while a tensor is processed.
-// A call that fails changes nothing, but for STORE_UNAVAILABLE, after which the change may or may
-// not have been made.
+// A call that fails changes nothing. After STORE_UNAVAILABLE alone, the change may or may not have
+// been made.
 //
 // Errors, beside those named: SESSION_NOT_FOUND; of a store STORE_UNAVAILABLE, STORE_CORRUPT and
 // STORE_FORMAT_NEWER.

@@ -18,8 +18,8 @@ struct Snapshot {
   SessionContents contents;  // Its fields have values, and no tokens.
 };
 
-// A line that says what it is, the format's number, StoredExport of stored.proto, and the CRC-32C
-// of all that, little-endian. Copies each field once.
+// An export: a magic line, the byte of the format, StoredExport of stored.proto, and the CRC-32C of
+// what precedes it, little-endian. Copies each field once.
 std::string EncodeSnapshot(const Snapshot& snapshot);
 
 // INVALID_SESSION, and why the snapshot is not one.

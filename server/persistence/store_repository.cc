@@ -25,8 +25,8 @@ namespace {
 // Older parameters stay for Backwards of steps that ran before the last updates.
 constexpr std::size_t kParametersKept = 8;
 
-// A copy that nobody has used for so long is dropped, if there are many, or if it may be of a
-// session that is no more.
+// A copy that has been idle for this long is dropped if there are more than kCopiesKept, or if its
+// session may have ended.
 constexpr Nanoseconds kIdle = std::chrono::minutes(1);
 constexpr std::size_t kCopiesKept = 1000;
 
@@ -112,7 +112,9 @@ absl::StatusOr<FoundSession> StoreRepository::Create(const std::string& key, Sha
     // Made meanwhile: by this call's own first attempt, perhaps.
     if (made.ok() || !absl::IsAborted(made.status())) return made;
   }
-  return MakeError(Reason::kStoreUnavailable, "the session comes and goes");
+  return MakeError(Reason::kStoreUnavailable,
+                   "session_id: other calls delete and create the session again and again; "
+                   "repeat the call");
 }
 
 absl::Status StoreRepository::Delete(std::string_view key) {

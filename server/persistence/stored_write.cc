@@ -19,7 +19,7 @@ StoredWrite::StoredWrite(StoreRepository& repository, const StepPlace& place, If
       token_(Token::Random()),
       turn_(place.session->BeginTurn(*place.layer.book, *place.layer.key)) {
   if (if_present == IfPresent::kKeep) return;
-  // Of what is not here the store says what is there.
+  // Where this server has no record, the store's answer says which one to replace.
   const SharedRecord here = place.layer.book->steps.Find(*place.layer.key);
   if (here != nullptr) replaces_ = here->token;
 }

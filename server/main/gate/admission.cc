@@ -19,7 +19,8 @@ bool Take(std::atomic<std::int64_t>& counter, std::int64_t amount, std::int64_t 
   return false;
 }
 
-// `terms` but for the limit, `most`. No tenant learns what all hold together.
+// The refusal that `terms` words, with the limit `most`. For a total, `held` is left out: no tenant
+// learns what others hold.
 absl::Status Refused(QuotaTerms terms, QuotaLimit whose, std::int64_t most, std::int64_t amount,
                      std::int64_t held) {
   const bool is_tenants = whose == QuotaLimit::kTenant;

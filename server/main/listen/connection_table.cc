@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <iterator>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 
@@ -107,9 +108,22 @@ void ConnectionTable::CallEnds(const std::string& peer) {
 }
 
 void ConnectionTable::CloseSenselessSenders() {
-  const std::lock_guard lock(mutex_);
-  Sweep();
-  for (auto& [descriptor, connection] : open_) {
+  std::vector<int> descriptors;
+  {
+    const std::lock_guard lock(mutex_);
+    descriptors.reserve(open_.size());
+    for (const auto& [descriptor, connection] : open_) descriptors.push_back(descriptor);
+  }
+  // The lock is taken for each anew: calls, which need it too, do not wait for a look at thousands.
+  for (const int descriptor : descriptors) {
+    const std::lock_guard lock(mutex_);
+    const auto found = open_.find(descriptor);
+    if (found == open_.end()) continue;
+    Connection& connection = found->second;
+    if (SocketOf(descriptor) != connection.socket) {
+      Remove(found);
+      continue;
+    }
     if (connection.peer.empty()) continue;
     const std::uint64_t bytes = ReadFrom(descriptor);
     const bool may_send = std::exchange(connection.has_called, false) || connection.calls != 0;
